@@ -1,0 +1,1 @@
+"""seehear_convert: the host side of seehear (data, networks, training, quantising, evaluation)."""
