@@ -1,0 +1,54 @@
+"""The three networks (E3, E4, E6) in Keras, backend-neutral. All are GRU stacks that answer at every time step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+
+def gru_stack(x: Any, units: list[int], name: str) -> Any:
+    """GRU layers (reset after, as the core computes them), named ``name_1``, ``name_2``, ..."""
+    for n, width in enumerate(units, 1):
+        x = layers.GRU(width, return_sequences=True, reset_after=True, name=f"{name}_{n}")(x)
+    return x
+
+
+def audio_net(bands: int, units: list[int]) -> keras.Model:
+    """Features (hops, M) -> IRM (hops, M), E3."""
+    x = keras.Input((None, bands), name="features")
+    y = layers.Dense(bands, activation="sigmoid", name="audio_out")(gru_stack(x, units, "audio"))
+    return keras.Model(x, y, name="audio")
+
+
+def lip_net(bands: int, masks_per_image: int, units: list[int], inputs: int = 24) -> keras.Model:
+    """Lip features (ticks, 24) -> IBM of the tick's m hops, (ticks, m M), E4."""
+    x = keras.Input((None, inputs), name="lips")
+    y = layers.Dense(masks_per_image * bands, activation="sigmoid", name="lips_out")(gru_stack(x, units, "lips"))
+    return keras.Model(x, y, name="lips")
+
+
+def gate_net(bands: int, units: list[int], form: str) -> keras.Model:
+    """Outputs of the frozen nets (and, for form ``av``, the features) -> gate, or gate and mask_AV, E6.
+
+    Input (hops, k M) in the order of `gate_inputs`; output (hops, M), or (hops, 2 M) = [gate, mask_AV].
+    """
+    x = keras.Input((None, len(gate_inputs(form)) * bands), name="x")
+    h = gru_stack(x, units, "gate")
+    y = layers.Dense(bands * (2 if form == "av" else 1), activation="sigmoid", name="gate_out")(h)
+    return keras.Model(x, y, name="gate")
+
+
+def gate_inputs(form: str) -> list[str]:
+    """Names of the gate net's inputs, in order."""
+    return {"product": ["irm", "ibm", "product"], "av": ["features", "irm", "ibm"]}[form]
+
+
+def fuse(form: str, y: Any, irm: Any, ibm: Any) -> tuple[Any, Any]:
+    """IRM' and gate from the gate net's output ``y``: IRM' = gate mask_AV + (1 - gate) IRM (E6)."""
+    if form == "product":
+        gate, mask = y, ibm * irm
+    else:
+        gate, mask = ops.split(y, 2, axis=-1)
+    return gate * mask + (1 - gate) * irm, gate

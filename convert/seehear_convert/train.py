@@ -1,0 +1,294 @@
+"""Training of the three networks, each frozen in its turn (E3, E4, E6): seeds, checkpoints, progress, resumable."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing as mp
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import dsp
+from .corpus import Store
+from .mixtures import MixtureMaker, audio_arrays, gains, ideal_binary_mask, lip_arrays
+
+F32 = NDArray[np.float32]
+Batch = tuple[F32, ...]
+
+
+@dataclass
+class Config:
+    """Everything a training depends on; kept in the run folder and in the bundle."""
+
+    profile: str = "standard"
+    seed: int = 1
+    ship_only: bool = True
+    audio_units: list[int] = field(default_factory=lambda: [160, 160])
+    lip_units: list[int] = field(default_factory=lambda: [64])
+    gate_units: list[int] = field(default_factory=lambda: [64])
+    fusion: str = "av"
+    masks_per_image: int = 4
+    ibm_threshold: float = 1e-4
+    ibm_normalise: str = "utterance"
+    batch: int = 48
+    seconds: float = 4.0
+    steps: dict[str, int] = field(default_factory=lambda: {"audio": 4000, "lips": 1500, "gate": 2000})
+    learning_rate: float = 1.5e-3
+    gate_cost: float = 0.002
+    mismatch: float = 0.15
+
+    @staticmethod
+    def load(path: Path) -> Config:
+        """Read a JSON config; unknown keys are an error."""
+        values = json.loads(path.read_text(encoding="utf-8"))
+        known = Config.__dataclass_fields__
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(f"{path}: unknown keys {unknown}; known are {sorted(known)}")
+        return Config(**values)
+
+    def save(self, path: Path) -> None:
+        """Write the config as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+
+class BatchMaker:
+    """Batches of one network, a pure function of (split, step). Lives in a worker process."""
+
+    def __init__(self, config: Config, store: Path, net: str, split: str, stats: dict[str, Any]) -> None:
+        self.config, self.net, self.split = config, net, split
+        self.profile = dsp.PROFILES[config.profile]
+        self.edges = dsp.band_edges(self.profile)
+        self.stats = stats
+        self.spec = dsp.FeatureSpec()
+        if "features" in stats:
+            self.spec.mean = np.asarray(stats["features"]["mean"], np.float32)
+            self.spec.std = np.asarray(stats["features"]["std"], np.float32)
+        self.maker = MixtureMaker(Store(store), split, config.seconds, lips=net != "audio", ship_only=config.ship_only)
+
+    def lips(self, excerpt: Any, rng: np.random.Generator) -> F32:
+        """Normalised lip features (ticks, 24)."""
+        raw = lip_arrays(excerpt, rng, self.profile, self.config.masks_per_image, augment=self.split == "train")
+        if "lips" not in self.stats:
+            return raw
+        mean, std = (np.asarray(self.stats["lips"][k], np.float32) for k in ("mean", "std"))
+        return np.clip((raw - mean) / std, -4, 4)
+
+    def __call__(self, step: int) -> Batch:
+        """Batch number ``step``."""
+        rng = np.random.default_rng([self.config.seed, {"train": 0, "valid": 1}[self.split], step, hash_name(self.net)])
+        return {"audio": self._audio, "lips": self._lips, "gate": self._gate}[self.net](rng)
+
+    def _audio(self, rng: np.random.Generator) -> Batch:
+        # Spectra are linear: every speech and every noise serves twice, at other levels and in other company.
+        count = self.config.batch // 2
+        drawn = [self.maker.draw(rng) for _ in range(count)]
+        speech = [dsp.stft(e.speech, self.profile) for e in drawn]
+        noise = [dsp.stft(e.noise, self.profile) for e in drawn]
+        rows = []
+        for shift in (0, 1):
+            for i in range(count):
+                a, b = gains(rng)
+                rows.append(audio_arrays(a * speech[i], b * noise[(i + shift) % count], self.spec, self.profile, self.edges))
+        return tuple(np.stack(column) for column in zip(*rows, strict=True))
+
+    def _lips(self, rng: np.random.Generator) -> Batch:
+        xs, ys, ws = [], [], []
+        for _ in range(self.config.batch):
+            e = self.maker.draw(rng)
+            x = self.lips(e, rng)
+            y = self._ibm(e)
+            w = np.ones_like(y)
+            if rng.random() < 0.05:  # a still picture tells nothing: undecided, 1 everywhere (E4)
+                x[:] = x[0]
+                x[:, :20] = 0
+                y[:] = 1
+                w[:] = 0.2
+            xs.append(x)
+            ys.append(y)
+            ws.append(w)
+        return np.stack(xs), np.stack(ys), np.stack(ws)
+
+    def _ibm(self, excerpt: Any) -> F32:
+        clean = dsp.band_power(dsp.stft(excerpt.speech, self.profile), self.edges, self.profile).astype(np.float32)
+        ibm = ideal_binary_mask(clean, self.config.ibm_threshold, self.config.ibm_normalise)
+        ticks = len(ibm) // self.config.masks_per_image
+        return ibm[: ticks * self.config.masks_per_image].reshape(ticks, -1)
+
+    def _gate(self, rng: np.random.Generator) -> Batch:
+        xs, lips, irms, ws = [], [], [], []
+        for _ in range(self.config.batch):
+            e = self.maker.draw(rng)
+            a, b = gains(rng)
+            x, irm, w = audio_arrays(
+                a * dsp.stft(e.speech, self.profile), b * dsp.stft(e.noise, self.profile), self.spec, self.profile, self.edges
+            )
+            lip = self.lips(e, rng)
+            if rng.random() < self.config.mismatch:  # another face, out of step, or still: distrust has to be learnt (E6)
+                how = rng.integers(3)
+                if how == 0:
+                    lip = self.lips(self.maker.draw(rng), rng)
+                elif how == 1:
+                    lip = np.roll(lip, int(rng.integers(8, 60)), axis=0)
+                else:
+                    lip[:] = lip[0]
+                    lip[:, :20] = 0
+            xs.append(x)
+            lips.append(lip)
+            irms.append(irm)
+            ws.append(w)
+        return np.stack(xs), np.stack(lips), np.stack(irms), np.stack(ws)
+
+
+def hash_name(name: str) -> int:
+    """A small stable number for a name (Python's own hash changes between runs)."""
+    return sum(name.encode())
+
+
+_maker: BatchMaker | None = None
+
+
+def _start(*args: Any) -> None:
+    global _maker
+    os.environ["OMP_NUM_THREADS"] = "1"
+    _maker = BatchMaker(*args)
+
+
+def _make(step: int) -> Batch:
+    assert _maker is not None
+    return _maker(step)
+
+
+def batches(config: Config, store: Path, net: str, split: str, stats: dict[str, Any], first: int, last: int, workers: int) -> Iterator[Batch]:
+    """Batches ``first`` .. ``last`` - 1 in order, made by worker processes a few steps ahead."""
+    with mp.get_context("spawn").Pool(workers, _start, (config, store, net, split, stats)) as pool:
+        ahead: list[Any] = []
+        for step in range(first, last + 4 * workers):
+            if step < last:
+                ahead.append(pool.apply_async(_make, (step,)))
+            if step >= first + 4 * workers or step >= last:
+                if ahead:
+                    yield ahead.pop(0).get()
+        while ahead:
+            yield ahead.pop(0).get()
+
+
+def measure_stats(config: Config, store: Path, count: int = 160) -> dict[str, Any]:
+    """Mean and standard deviation of audio features per band and of lip features, from training mixtures."""
+    stats: dict[str, Any] = {}
+    maker = BatchMaker(config, store, "audio", "train", {})
+    rng = np.random.default_rng([config.seed, 7])
+    rows = []
+    for _ in range(count):
+        e = maker.maker.draw(rng)
+        a, b = gains(rng)
+        power = dsp.band_power(dsp.stft(a * e.speech + b * e.noise, maker.profile), maker.edges, maker.profile)
+        rows.append(dsp.levelled(power, maker.spec))
+    x = np.concatenate(rows)
+    stats["features"] = {"mean": np.round(x.mean(0), 4).tolist(), "std": np.round(x.std(0), 4).tolist()}
+    maker = BatchMaker(config, store, "lips", "train", {})
+    if maker.maker.faces:
+        x = np.concatenate([maker.lips(maker.maker.draw(rng), rng) for _ in range(count)])
+        stats["lips"] = {"mean": np.round(x.mean(0), 5).tolist(), "std": np.round(x.std(0) + 1e-4, 5).tolist()}
+    return stats
+
+
+def _learner(net: str, config: Config, run: Path) -> tuple[Any, Any, Any]:
+    """The network, the model that is fitted (the same, or one with the frozen nets around it), and its loss."""
+    import keras
+    from keras import ops
+
+    from . import nets
+
+    bands = len(dsp.band_edges(dsp.PROFILES[config.profile])) - 1
+
+    def mask_loss(target: Any, irm: Any) -> Any:
+        irm_true, w = ops.split(target, 2, axis=-1)
+        return ops.mean(w * ops.square(irm - irm_true))
+
+    def lip_loss(target: Any, p: Any) -> Any:
+        ibm, w = ops.split(target, 2, axis=-1)
+        p = ops.clip(p, 1e-5, 1 - 1e-5)
+        return -ops.mean(w * (ibm * ops.log(p) + (1 - ibm) * ops.log(1 - p)))
+
+    def gate_loss(target: Any, y: Any) -> Any:
+        fused, gate = ops.split(y, 2, axis=-1)
+        return mask_loss(target, fused) + config.gate_cost * ops.mean(gate)
+
+    if net == "audio":
+        model = nets.audio_net(bands, config.audio_units)
+        return model, model, mask_loss
+    if net == "lips":
+        model = nets.lip_net(bands, config.masks_per_image, config.lip_units)
+        return model, model, lip_loss
+    audio = keras.models.load_model(run / "audio.keras", compile=False)
+    lips = keras.models.load_model(run / "lips.keras", compile=False)
+    audio.trainable = lips.trainable = False
+    model = nets.gate_net(bands, config.gate_units, config.fusion)
+    x, lip = keras.Input((None, bands)), keras.Input((None, 24))
+    irm = audio(x)
+    ibm = keras.layers.Reshape((-1, bands))(lips(lip))
+    named = {"features": x, "irm": irm, "ibm": ibm, "product": irm * ibm}
+    y = model(ops.concatenate([named[k] for k in nets.gate_inputs(config.fusion)], axis=-1))
+    fused, gate = nets.fuse(config.fusion, y, irm, ibm)
+    return model, keras.Model([x, lip], ops.concatenate([fused, gate], axis=-1)), gate_loss
+
+
+def _xy(net: str, batch: Batch) -> tuple[Any, F32]:
+    """Inputs, and target and weight side by side."""
+    *x, target, weight = batch
+    return (x if net == "gate" else x[0]), np.concatenate([target, weight], axis=-1)
+
+
+def train(
+    net: str, config: Config, store: Path, run: Path, workers: int = 1, progress: Callable[[int, int, str], None] = lambda *_: None
+) -> dict[str, Any]:
+    """Train ``net`` ("audio", "lips" or "gate") to ``run/<net>.keras``; resumes from ``run/<net>.ckpt.keras``.
+
+    The learning rate warms up over 100 steps (again after a resume) and falls with a cosine to 2 %. Every 250 steps the loss on fixed validation
+    mixtures is taken and a checkpoint written.
+    """
+    import keras
+
+    run.mkdir(parents=True, exist_ok=True)
+    config.save(run / "config.json")
+    stats_file = run / "stats.json"
+    if not stats_file.exists():
+        stats_file.write_text(json.dumps(measure_stats(config, store)), encoding="utf-8")
+    stats = json.loads(stats_file.read_text(encoding="utf-8"))
+    total = config.steps[net]
+    keras.utils.set_random_seed(config.seed)
+    model, fitted, loss = _learner(net, config, run)
+    fitted.compile(keras.optimizers.Adam(config.learning_rate, global_clipnorm=1.0), loss=loss)
+    checkpoint, log_file = run / f"{net}.ckpt.weights.h5", run / f"{net}.log.json"
+    log: list[dict[str, float]] = []
+    first = 0
+    if checkpoint.exists() and log_file.exists():
+        fitted.load_weights(checkpoint)
+        log = json.loads(log_file.read_text(encoding="utf-8"))
+        first = int(log[-1]["step"])
+    valid = [_xy(net, b) for b in batches(config, store, net, "valid", stats, 0, 6, workers)]
+    running, since = 0.0, time.time()
+    for step, batch in enumerate(batches(config, store, net, "train", stats, first, total, workers), first):
+        rate = config.learning_rate * min(1.0, (step - first + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * step / total)))
+        fitted.optimizer.learning_rate = rate
+        x, y = _xy(net, batch)
+        value = float(fitted.train_on_batch(x, y))
+        running = value if not running else 0.98 * running + 0.02 * value
+        progress(step + 1, total, f"{net} loss {running:.5f}")
+        if (step + 1) % 250 == 0 or step + 1 == total:
+            score = float(np.mean([float(fitted.test_on_batch(x, y)) for x, y in valid]))
+            log.append({"step": step + 1, "train": running, "valid": score, "seconds": round(time.time() - since, 1)})
+            temporary = run / f"{net}.tmp.weights.h5"
+            fitted.save_weights(temporary)
+            os.replace(temporary, checkpoint)
+            log_file.write_text(json.dumps(log, indent=1), encoding="utf-8")
+            print(f"{net} step {step + 1}/{total} train {running:.5f} valid {score:.5f} {time.time() - since:.0f} s", flush=True)
+    model.save(run / f"{net}.keras")
+    return {"net": net, "steps": total, "valid": log[-1]["valid"] if log else None}
