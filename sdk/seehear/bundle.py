@@ -1,0 +1,327 @@
+"""Model bundles: one `.seehear` file holds the manifest and every graph of a product model.
+
+A bundle is a zip without compression. It is read to memory, measured, hashed and checked before an interpreter sees one byte of
+it: a truncated graph given by path has crashed interpreters.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import json
+import os
+import struct
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seehear import manifest as manifest_rules
+from seehear.errors import BundleError, MissingExtraError, OutputError
+
+#: Largest bundle, graph and manifest that is read, bytes; and most members of a bundle.
+MAX_BUNDLE_BYTES = 64 << 20
+MAX_MANIFEST_BYTES = 1 << 20
+MAX_MEMBERS = 64
+
+#: The file ending of bundles.
+SUFFIX = ".seehear"
+
+_MANIFEST = "manifest.json"
+_SIGNATURE = "manifest.sig"
+_MODELS = Path(__file__).parent / "models"
+# what zipfile and its helpers raise on damaged input; everything else would be a bug of ours
+_DAMAGE = (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, OSError,
+           struct.error, UnicodeError, ValueError, OverflowError)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked model bundle in memory.
+
+    Attributes
+    ----------
+    manifest : the manifest, checked against `seehear.manifest`.
+    graphs : graph name -> the bytes of its .tflite file, hashes checked.
+    source : where it came from, for messages.
+    signed : True if an Ed25519 signature was checked.
+    """
+
+    manifest: Mapping[str, Any]
+    graphs: Mapping[str, bytes]
+    source: str = "memory"
+    signed: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name and version, e.g. "default 2026.11"."""
+        return f"{self.manifest['name']} {self.manifest['version']}"
+
+    @property
+    def rate(self) -> int:
+        """Sample rate of the networks in Hz."""
+        return int(self.manifest["profile"]["rate"])
+
+    @property
+    def hop(self) -> int:
+        """Samples per hop at `rate`."""
+        return int(self.manifest["profile"]["hop"])
+
+    @property
+    def has_vision(self) -> bool:
+        """True if the bundle can use images (lip and gate network)."""
+        return "lips" in self.manifest["networks"]
+
+    @property
+    def visual_delay_ms(self) -> float:
+        """The age of images the lip net was made for, ms; 0 for an audio-only bundle (E5)."""
+        return float(self.manifest["visual"]["delay_ms"]) if self.has_vision else 0.0
+
+
+def available_models() -> list[str]:
+    """Names of the models inside the package, for `find_model`."""
+    return sorted(path.stem for path in _MODELS.glob("*" + SUFFIX))
+
+
+def find_model(model: str | os.PathLike[str]) -> Path:
+    """The path of a model by name (of those inside the package) or by path.
+
+    Raises
+    ------
+    BundleError
+        If there is no such model; the message lists what there is.
+
+    Examples
+    --------
+    >>> find_model("default").name
+    'default.seehear'
+    """
+    path = Path(model)
+    if path.suffix != SUFFIX and path.name == os.fspath(model):
+        inside = _MODELS / (path.name + SUFFIX)
+        if inside.is_file():
+            return inside
+    if path.is_file():
+        return path
+    names = ", ".join(available_models()) or "none"
+    raise BundleError(
+        f"no model {os.fspath(model)!r}: expected the path of a {SUFFIX} file or one of: {names}"
+    )
+
+
+def load(model: str | os.PathLike[str] = "default", public_key: bytes | None = None) -> Bundle:
+    """Read and check a bundle.
+
+    Parameters
+    ----------
+    model : a name ("default") or a path.
+    public_key : 32 bytes of an Ed25519 public key. If given, the bundle must carry a valid signature of its manifest,
+        which in turn holds the hash of every graph; needs the package `cryptography`.
+
+    Raises
+    ------
+    BundleError
+        Unknown, truncated, altered, wrongly signed or inconsistent bundle, in one sentence.
+    MissingExtraError
+        A signature is to be checked and `cryptography` is not installed.
+    """
+    path = find_model(model)
+    try:
+        size = path.stat().st_size
+        if size > MAX_BUNDLE_BYTES:
+            raise BundleError(
+                f"{path}: expected at most {MAX_BUNDLE_BYTES} bytes, got {size}: not a seehear bundle"
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
+    return parse(data, str(path), public_key)
+
+
+def parse(data: bytes, source: str = "memory", public_key: bytes | None = None) -> Bundle:
+    """Check a bundle that is already in memory; see `load`."""
+    try:
+        members = _members(data)
+        if _MANIFEST not in members:
+            raise BundleError(
+                f"expected a member {_MANIFEST}, got {', '.join(members) or 'none'}: not a seehear bundle"
+            )
+        text = members.pop(_MANIFEST)
+        signature = members.pop(_SIGNATURE, None)
+        if public_key is not None:
+            _verify(text, signature, public_key)
+        manifest = _parse_manifest(text)
+        graphs = {}
+        for name, graph in manifest["graphs"].items():
+            content = members.pop(graph["file"], None)
+            if content is None:
+                raise BundleError(f"the graph file {graph['file']!r} is missing")
+            digest = hashlib.sha256(content).hexdigest()
+            if len(content) != graph["bytes"] or digest != graph["sha256"]:
+                raise BundleError(
+                    f"{graph['file']}: expected {graph['bytes']} bytes with sha256 {graph['sha256'][:12]}..., got "
+                    f"{len(content)} bytes with {digest[:12]}...: the bundle was altered or damaged; fetch it again"
+                )
+            graphs[name] = content
+        if members:
+            raise BundleError(f"member {min(members)!r} is not named in the manifest")
+    except BundleError as error:
+        raise BundleError(f"{source}: {error}") from error
+    return Bundle(manifest, graphs, source, public_key is not None)
+
+
+def write_bundle(
+    path: str | os.PathLike[str],
+    manifest: Mapping[str, Any],
+    graphs: Mapping[str, bytes],
+    private_key: bytes | None = None,
+) -> Bundle:
+    """Check and write a bundle; the file appears complete or not at all.
+
+    Parameters
+    ----------
+    path : where to, ending in `.seehear`.
+    manifest : format 1. `file` (default: graph name + ".tflite"), `sha256` and `bytes` of each graph are filled in here.
+    graphs : graph name -> bytes of its .tflite, exactly the graphs of the manifest.
+    private_key : 32 bytes of an Ed25519 private key to sign with; needs `cryptography`.
+
+    Returns
+    -------
+    Bundle
+        What was written, read back.
+
+    Raises
+    ------
+    BundleError
+        The manifest is wrong or does not fit the graphs; nothing is written.
+    OutputError
+        The file cannot be written.
+    """
+    target = Path(path)
+    full: dict[str, Any] = copy.deepcopy(dict(manifest))
+    listed = full.get("graphs") or {}
+    if sorted(listed) != sorted(graphs):
+        raise BundleError(
+            f"expected the graphs of the manifest ({', '.join(sorted(listed))}), got {sorted(graphs)}"
+        )
+    for name, content in graphs.items():
+        listed[name].setdefault("file", name + ".tflite")
+        listed[name]["bytes"] = len(content)
+        listed[name]["sha256"] = hashlib.sha256(content).hexdigest()
+    manifest_rules.validate(full)
+    text = json.dumps(full, indent=1, allow_nan=False).encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        # ZipInfo's fixed date of 1980 keeps bundles reproducible byte for byte
+        archive.writestr(zipfile.ZipInfo(_MANIFEST), text)
+        if private_key is not None:
+            archive.writestr(
+                zipfile.ZipInfo(_SIGNATURE),
+                _ed25519().Ed25519PrivateKey.from_private_bytes(private_key).sign(text),
+            )
+        for name in listed:
+            archive.writestr(zipfile.ZipInfo(listed[name]["file"]), graphs[name])
+    data = buffer.getvalue()
+    bundle = parse(data, str(target))
+    write_atomically(target, data)
+    return bundle
+
+
+def write_atomically(path: Path, data: bytes | memoryview) -> None:
+    """Write a file so that it appears complete or not at all (temporary file beside it, then rename).
+
+    Raises
+    ------
+    OutputError
+        The folder does not exist, is not writable, or the disk is full.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(prefix="." + path.name[:50], suffix=".part", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files private
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); nothing was left behind") from error
+
+
+def _members(data: bytes) -> dict[str, bytes]:
+    """Name -> content of every member, with everything refused that a bundle never has."""
+    if len(data) > MAX_BUNDLE_BYTES:
+        raise BundleError(f"expected at most {MAX_BUNDLE_BYTES} bytes, got {len(data)}: not a seehear bundle")
+    if not data:
+        raise BundleError("the file is empty")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            infos = archive.infolist()
+            if len(infos) > MAX_MEMBERS:
+                raise BundleError(f"expected at most {MAX_MEMBERS} members, got {len(infos)}")
+            members: dict[str, bytes] = {}
+            total = 0
+            for info in infos:
+                if not manifest_rules.FILE_NAME.fullmatch(info.filename):
+                    raise BundleError(f"member {info.filename[:100]!r}: expected a plain file name")
+                if info.filename in members:
+                    raise BundleError(f"member {info.filename!r} is there twice")
+                # stored members cannot swell: no zip bombs
+                if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+                    raise BundleError(
+                        f"member {info.filename!r} is compressed: bundles hold stored members only"
+                    )
+                total += info.file_size
+                if total > len(data):
+                    raise BundleError("the members overlap")
+                members[info.filename] = archive.read(info)
+            return members
+    except BundleError:
+        raise
+    except _DAMAGE as error:
+        raise BundleError(f"truncated, altered or not a seehear bundle ({error}); fetch it again") from error
+
+
+def _parse_manifest(text: bytes) -> dict[str, Any]:
+    if len(text) > MAX_MANIFEST_BYTES:
+        raise BundleError(f"{_MANIFEST}: expected at most {MAX_MANIFEST_BYTES} bytes, got {len(text)}")
+    try:
+        manifest = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{_MANIFEST}: expected JSON ({error})") from error
+    manifest_rules.validate(manifest)
+    return dict(manifest)
+
+
+def _ed25519() -> Any:
+    try:
+        from cryptography.hazmat.primitives.asymmetric import ed25519
+    except ImportError as error:
+        raise MissingExtraError(
+            "bundle signatures need a package that is not installed: pip install cryptography"
+        ) from error
+    return ed25519
+
+
+def _verify(text: bytes, signature: bytes | None, public_key: bytes) -> None:
+    ed25519 = _ed25519()
+    if signature is None:
+        raise BundleError(f"expected a signature ({_SIGNATURE}), got none")
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        ed25519.Ed25519PublicKey.from_public_bytes(public_key).verify(signature, text)
+    except ValueError as error:
+        raise BundleError(f"public key: expected 32 bytes, got {len(public_key)}") from error
+    except InvalidSignature as error:
+        raise BundleError(
+            "the signature does not fit the manifest and the key given: do not use this bundle"
+        ) from error
