@@ -1,0 +1,277 @@
+"""The one file that knows the TFLite interpreter.
+
+Runtimes are discovered, not pinned, and probed by building an interpreter from a real graph: some import well and fail only then
+(tflite_runtime beside numpy 2). Graphs come as bytes, never as a path. XNNPACK stays on: the int8 matrices of the default bundle
+were measured ten times faster with it than without.
+
+Tensors are copied in and out with `set_tensor` and `get_tensor`: a view into the interpreter's memory must not be alive during
+`invoke`, and taking and dropping views on every hop costs more than the copies.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from seehear.bundle import Bundle
+from seehear.errors import BundleError, InputError, RuntimeUnavailableError
+
+#: Importable modules with an `Interpreter`, in the order in which they are tried.
+RUNTIMES: dict[str, str] = {
+    "ai_edge_litert": "ai_edge_litert.interpreter",
+    "tflite_runtime": "tflite_runtime.interpreter",
+    "tensorflow": "tensorflow.lite",
+}
+
+#: Environment variable that forces one of `RUNTIMES`.
+FORCE = "SEEHEAR_RUNTIME"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A TFLite runtime that works here: its package name, version and Interpreter class."""
+
+    name: str
+    version: str
+    interpreter: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a graph.
+
+    Attributes
+    ----------
+    index : number of the tensor inside the interpreter.
+    shape, dtype : as numpy has them.
+    scale, zero_point : real value = scale * (stored value - zero_point); 1 and 0 for float tensors.
+    """
+
+    index: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    scale: float
+    zero_point: int
+
+    def quantise(self, values: np.ndarray) -> np.ndarray:
+        """Real values as the tensor stores them (rounded half away from zero, saturated)."""
+        if self.dtype.kind == "f":
+            return np.asarray(values, self.dtype).reshape(self.shape)
+        scaled = np.asarray(values, np.float32) / np.float32(self.scale)
+        rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled)) + self.zero_point
+        limits = np.iinfo(self.dtype)
+        return np.clip(rounded, limits.min, limits.max).astype(self.dtype).reshape(self.shape)
+
+    def dequantise(self, stored: np.ndarray) -> np.ndarray:
+        """Stored values as float32."""
+        return (stored.astype(np.float32) - self.zero_point) * np.float32(self.scale)
+
+
+class Scheduler(Protocol):
+    """What `Invoker` needs of `seehear._core.HopScheduler`."""
+
+    @property
+    def graph_names(self) -> list[str]: ...
+    def buffer(self, graph: int, tensor: str) -> np.ndarray: ...
+    def set_invoke(self, fn: Callable[[int], bool]) -> None: ...
+
+
+_found: dict[str, Runtime] = {}
+
+
+def discover(content: bytes) -> Runtime:
+    """The first runtime that can build an interpreter from this graph.
+
+    Parameters
+    ----------
+    content : bytes of a .tflite file, from a bundle whose hashes were checked.
+
+    Raises
+    ------
+    RuntimeUnavailableError
+        None works; the message says what happened to each.
+    """
+    forced = os.environ.get(FORCE, "")
+    if forced in _found:
+        return _found[forced]
+    if forced and forced not in RUNTIMES:
+        raise RuntimeUnavailableError(f"{FORCE}: expected one of {', '.join(RUNTIMES)}, got {forced!r}")
+    tried = []
+    for name in [forced] if forced else RUNTIMES:
+        try:
+            # the parent first: tensorflow.lite is an attribute that is loaded on demand, not a module of its own
+            parent = importlib.import_module(name)
+            module = parent.lite if name == "tensorflow" else importlib.import_module(RUNTIMES[name])
+            module.Interpreter(model_content=content, num_threads=1).allocate_tensors()
+        except ModuleNotFoundError as error:
+            tried.append(f"{name}: not installed" if error.name == name else f"{name}: {error}")
+        except Exception as error:  # whatever a broken installation raises: the next runtime may work
+            tried.append(f"{name}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+        else:
+            runtime = Runtime(name, str(getattr(parent, "__version__", "unknown")), module.Interpreter)
+            _found[forced] = runtime
+            return runtime
+    raise RuntimeUnavailableError(
+        f"no TFLite runtime works here ({'; '.join(tried)}): pip install ai-edge-litert (armv7l: tflite-runtime)"
+    )
+
+
+class Graph:
+    """One graph of a bundle in an interpreter of its own, on one thread.
+
+    Parameters
+    ----------
+    bundle : the checked bundle.
+    name : which of its graphs; also the signature name inside the .tflite.
+    delegates : loaded delegates to build the interpreter with; none means the CPU.
+
+    Attributes
+    ----------
+    inputs, outputs : tensor name -> `Tensor`.
+    runtime : the `Runtime` it runs in.
+
+    Raises
+    ------
+    BundleError
+        The runtime refuses the graph, or its tensors are not what the manifest says.
+    RuntimeUnavailableError
+        See `discover`.
+
+    Examples
+    --------
+    >>> graph = Graph(seehear.bundle.load("default"), "audio_out")
+    >>> graph.run(h=np.zeros((1, 160), np.int8))["y"].shape
+    (1, 128)
+    """
+
+    def __init__(self, bundle: Bundle, name: str, delegates: Sequence[Any] = ()) -> None:
+        if name not in bundle.graphs:
+            raise BundleError(f"{bundle.source}: expected a graph {name!r}, got {', '.join(bundle.graphs)}")
+        self.name = name
+        self.runtime = discover(bundle.graphs[name])
+        # the interpreter reads the weights in place: they must outlive it
+        self._content = bundle.graphs[name]
+        options = {"experimental_delegates": list(delegates)} if delegates else {}
+        try:
+            self._interpreter = self.runtime.interpreter(model_content=self._content, num_threads=1, **options)
+            self._interpreter.allocate_tensors()
+            signature = self._interpreter.get_signature_runner(name)
+            inputs, outputs = signature.get_input_details(), signature.get_output_details()
+        except (ValueError, RuntimeError) as error:
+            raise BundleError(f"{bundle.source}: graph {name}: {self.runtime.name} refuses it ({error})") from error
+        specification = bundle.manifest["graphs"][name]
+        self.inputs = self._check(f"{bundle.source}: graph {name}: input", inputs, specification["inputs"])
+        self.outputs = self._check(f"{bundle.source}: graph {name}: output", outputs, specification["outputs"])
+
+    @staticmethod
+    def _check(
+        where: str, found: Mapping[str, Mapping[str, Any]], expected: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, Tensor]:
+        if sorted(found) != sorted(expected):
+            raise BundleError(f"{where}s: expected {', '.join(sorted(expected))}, got {', '.join(sorted(found))}")
+        tensors = {}
+        for name, wanted in expected.items():
+            detail = found[name]
+            scale, zero_point = detail["quantization"]
+            dtype = np.dtype(detail["dtype"])
+            shape = tuple(int(n) for n in detail["shape"])
+            real = dtype.kind == "f"
+            got = (list(shape), dtype.name) if real else (list(shape), dtype.name, float(scale), int(zero_point))
+            stated = (wanted["shape"], wanted["dtype"])
+            if not real:
+                stated += (wanted.get("scale", 0.0), wanted.get("zero_point", 0))
+            same = got[:2] == stated[:2] and (
+                real or (np.isclose(got[2], stated[2], rtol=1e-5, atol=0) and got[3] == stated[3])
+            )
+            if not same:
+                raise BundleError(f"{where} {name}: the manifest says {stated}, the graph has {got}")
+            tensors[name] = Tensor(
+                detail["index"], shape, dtype, 1.0 if real else float(scale), 0 if real else int(zero_point)
+            )
+        return tensors
+
+    def run(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Run once: stored values of every input in (dtype and shape as `inputs` says), of every output out.
+
+        Raises
+        ------
+        InputError
+            A tensor is missing, unknown, or of another shape or dtype.
+        """
+        if inputs.keys() != self.inputs.keys():
+            raise InputError(f"graph {self.name}: expected the inputs {list(self.inputs)}, got {list(inputs)}")
+        for name, tensor in self.inputs.items():
+            value = inputs[name]
+            if value.shape != tensor.shape or value.dtype != tensor.dtype:
+                raise InputError(
+                    f"graph {self.name}: input {name}: expected {tensor.dtype} {tensor.shape}, "
+                    f"got {value.dtype} {value.shape}"
+                )
+            self._interpreter.set_tensor(tensor.index, value)
+        self._interpreter.invoke()
+        return {name: self._interpreter.get_tensor(tensor.index) for name, tensor in self.outputs.items()}
+
+    def bind(self, buffer: Callable[[str], np.ndarray]) -> Callable[[], None]:
+        """A function that runs the graph on fixed buffers.
+
+        Parameters
+        ----------
+        buffer : gives the array of a tensor by name; the arrays are read and written on every call of the result.
+        """
+        inputs = [(tensor.index, buffer(name)) for name, tensor in self.inputs.items()]
+        outputs = [(tensor.index, buffer(name)) for name, tensor in self.outputs.items()]
+        set_tensor, get_tensor = self._interpreter.set_tensor, self._interpreter.get_tensor
+        invoke = self._interpreter.invoke
+
+        def run() -> None:
+            for index, array in inputs:
+                set_tensor(index, array)
+            invoke()
+            for index, array in outputs:
+                array[...] = get_tensor(index)
+
+        return run
+
+
+class Invoker:
+    """Runs the graphs of a hop when the scheduler calls for them.
+
+    Parameters
+    ----------
+    scheduler : `seehear._core.HopScheduler`; its invoke function is set to this object.
+    bundle : where the graphs come from.
+    placement : graph name -> loaded delegates; graphs not named run on the CPU.
+
+    Attributes
+    ----------
+    runtime : the `Runtime` in use.
+    last_error : text of the last failed invoke, or None.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, bundle: Bundle, placement: Mapping[str, Sequence[Any]] | None = None
+    ) -> None:
+        placement = placement or {}
+        names = list(scheduler.graph_names)
+        self.graphs = [Graph(bundle, name, placement.get(name, ())) for name in names]
+        self.runtime = self.graphs[0].runtime
+        self.last_error: str | None = None
+        self._runs = [
+            graph.bind(lambda tensor, number=number: scheduler.buffer(number, tensor))  # type: ignore[misc]
+            for number, graph in enumerate(self.graphs)
+        ]
+        scheduler.set_invoke(self)
+
+    def __call__(self, graph: int) -> bool:
+        """Run graph number `graph` on the scheduler's buffers; False (and `last_error`) if that fails."""
+        try:
+            self._runs[graph]()
+        except Exception as error:  # the scheduler counts it and the sound goes on
+            self.last_error = f"{self.graphs[graph].name}: {error}"
+            return False
+        return True
