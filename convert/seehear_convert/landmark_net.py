@@ -1,0 +1,366 @@
+"""Two small nets that find the lips: `face` (14 points of a face crop) and `mouth` (40 lip points of an aligned mouth crop).
+
+Both look at 64 x 64 gray, answer with the coefficients of a linear shape model and with a score (is there a face, is the mouth to be
+seen). Taught with the packs' face-mesh points; only convolution, addition, fully connected, relu and logistic, so that every int8
+NPU takes them. Steps: `train`, `quantize`, `evaluate`; each can be interrupted and started again.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import multiprocessing as mp
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.progress import Progress, track
+
+from seehear.face_crops import CropSpec, normalise
+from seehear.landmarks import FACE_POINTS, INDEX, LANDMARKS, LIP_POINTS, eye_distance
+
+from .face_warps import Maker
+
+ROLES = ("face", "mouth")
+CHOSEN = {"face": FACE_POINTS, "mouth": LIP_POINTS}
+
+
+@dataclass
+class VisionConfig:
+    """Everything the landmark nets depend on; kept beside the weights."""
+
+    seed: int = 7
+    #: crop side in pixels, half width in eye distances, centre below the eyes in eye distances
+    crops: dict[str, dict[str, float]] = field(
+        default_factory=lambda: {
+            "face": {"size": 64, "half": 1.7, "down": 0.5},
+            "mouth": {"size": 64, "half": 0.75, "down": 0.0},
+        }
+    )
+    shapes: dict[str, int] = field(default_factory=lambda: {"face": 20, "mouth": 24})
+    widths: tuple[int, ...] = (12, 24, 40, 56)
+    hidden: int = 80
+    #: examples made once per net, and how often each is seen
+    examples: int = 60000
+    epochs: int = 8
+    batch: int = 128
+    learning_rate: float = 2e-3
+    #: labelled pictures of talkers with many clips: clips taken, and every how many-th picture
+    most_clips: int = 90
+    every: int = 3
+    hold_out: tuple[str, ...] = ()
+    ship_only: bool = True
+
+    def crop(self, role: str) -> CropSpec:
+        return CropSpec.of(self.crops[role])
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------------------------
+
+
+def read_gray(path: Path) -> np.ndarray:
+    """All pictures of a clip, uint8 (frames, height, width)."""
+    import av
+
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="gray") for frame in container.decode(video=0)])
+
+
+def clips(data_root: Path, split: str, ship_only: bool = True) -> dict[str, list[str]]:
+    """Talker -> clip keys (paths without ending, as in landmarks.npz) of one split of `av/`."""
+    found: dict[str, list[str]] = {}
+    with (data_root / "av" / "index.csv").open(newline="", encoding="utf-8") as lines:
+        for row in csv.DictReader(lines):
+            if row["split"] == split and (row["ship"] == "yes" or not ship_only):
+                folder = next(
+                    (f for f in ("grid", "grid_hq") if (data_root / "av" / f / row["speaker"] / f"{row['clip']}.mp4").exists()),
+                    None,
+                )
+                if folder:
+                    found.setdefault(row["speaker"], []).append(f"{folder}/{row['speaker']}/{row['clip']}")
+    return found
+
+
+def labelled(data_root: Path, cache: Path, split: str, config: VisionConfig) -> dict[str, np.ndarray]:
+    """Gray pictures, points and talkers of a split, decoded once into `cache`.
+
+    Returns arrays `pictures` uint8 (N, 160, 160), `points` float32 (N, 50, 2), `talker` str (N,).
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    path = cache / f"faces-{split}-{config.most_clips}-{config.every}.npz"
+    if not path.exists():
+        marks = np.load(data_root / "av" / "landmarks.npz")
+        if tuple(marks["index"]) != LANDMARKS:
+            raise ValueError("landmarks.npz: its `index` is not seehear.landmarks.LANDMARKS")
+        rows: dict[str, list[Any]] = {"pictures": [], "points": [], "talker": []}
+        for talker, keys in track(clips(data_root, split, config.ship_only).items(), f"decode {split}"):
+            many = len(keys) > 8
+            for key in keys[:: max(1, round(len(keys) / config.most_clips))]:
+                points = marks[key].astype(np.float32)
+                pictures = read_gray(data_root / "av" / f"{key}.mp4")
+                for i in range(0, min(len(points), len(pictures)), config.every if many else 1):
+                    if np.isfinite(points[i]).all():
+                        rows["pictures"].append(pictures[i])
+                        rows["points"].append(points[i])
+                        rows["talker"].append(talker)
+        partial = path.with_suffix(".part.npz")
+        np.savez(partial, **{name: np.array(values) for name, values in rows.items()})
+        partial.replace(path)
+    with np.load(path) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def faceless(data_root: Path) -> list[np.ndarray]:
+    """Gray stills without faces (instruments of the train split that may be shipped)."""
+    found = []
+    with (data_root / "instruments" / "index.csv").open(newline="", encoding="utf-8") as lines:
+        for row in csv.DictReader(lines):
+            if row["kind"] == "image" and row["split"] == "train" and row["ship"] == "yes":
+                picture = cv2.imread(str(data_root / "instruments" / row["file"]), cv2.IMREAD_GRAYSCALE)
+                if picture is not None:
+                    found.append(picture)
+    return found
+
+
+# --- examples ---------------------------------------------------------------------------------------------------------------------------
+
+_MAKER: Maker | None = None
+
+
+def _start(role: str, config: VisionConfig, data_root: Path, cache: Path, split: str) -> None:
+    global _MAKER
+    cv2.setNumThreads(1)
+    faces = labelled(data_root, cache, split, config)
+    talkers = [t for t in np.unique(faces["talker"]) if t not in config.hold_out]
+    groups = [np.flatnonzero(faces["talker"] == t) for t in talkers]
+    # a talker of one clip shows little, one of a hundred much: weights by the fourth root of what there is
+    weights = np.array([len(g) ** 0.25 for g in groups])
+    _MAKER = Maker(
+        role, config.crop(role), faces["pictures"], faces["points"], groups, weights, faceless(data_root)
+    )
+
+
+def _make(seed: int) -> tuple[np.ndarray, np.ndarray, bool, bool]:
+    assert _MAKER is not None
+    example = _MAKER.make(seed)
+    return example.image, example.points.astype(np.float32), example.seen, example.labelled
+
+
+def examples(
+    role: str, config: VisionConfig, data_root: Path, cache: Path, split: str = "train", workers: int = 2
+) -> dict[str, np.ndarray]:
+    """`config.examples` examples for one net, made once into `cache`: images, points, seen, labelled."""
+    labelled(data_root, cache, split, config)
+    count = config.examples if split == "train" else 4000
+    held = "-".join(config.hold_out)
+    path = cache / f"examples-{role}-{split}-{count}-{config.seed}-{held}.npz"
+    if not path.exists():
+        size, n = config.crop(role).size, len(CHOSEN[role])
+        images, points = np.empty((count, size, size), np.uint8), np.empty((count, n, 2), np.float32)
+        seen, known = np.empty(count, bool), np.empty(count, bool)
+        seeds = range(config.seed * 10_000_000, config.seed * 10_000_000 + count)
+        with mp.get_context("spawn").Pool(workers, _start, (role, config, data_root, cache, split)) as pool:
+            made = pool.imap(_make, seeds, chunksize=64)
+            for i, row in enumerate(track(made, f"make {role} examples ({split})", total=count)):
+                images[i], points[i], seen[i], known[i] = row
+        partial = path.with_suffix(".part.npz")
+        np.savez(partial, images=images, points=points, seen=seen, labelled=known)
+        partial.replace(path)
+    with np.load(path) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+@dataclass
+class ShapeModel:
+    """Points = mean + basis @ coefficients, coefficients of unit variance over the training examples.
+
+    Why: the net's int8 output is spent where faces vary, and lips stay lips on people it has not seen.
+    """
+
+    mean: np.ndarray
+    basis: np.ndarray
+
+    @classmethod
+    def fit(cls, points: np.ndarray, count: int) -> ShapeModel:
+        flat = points.reshape(len(points), -1).astype(np.float64)
+        mean = flat.mean(0)
+        _, s, vt = np.linalg.svd(flat - mean, full_matrices=False)
+        deviation = s[:count] / math.sqrt(len(flat))
+        return cls(mean.astype(np.float32), (vt[:count].T * deviation).astype(np.float32))
+
+
+# --- the nets ---------------------------------------------------------------------------------------------------------------------------
+
+
+def build(role: str, config: VisionConfig) -> Any:
+    """Keras model: `x` (n, size, size, 1) -> [shape coefficients (n, k), score (n, 1) in 0..1]."""
+    import keras
+    from keras import layers
+
+    def conv(x: Any, width: int, stride: int = 1, act: bool = True) -> Any:
+        x = layers.Conv2D(width, 3, strides=stride, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.97)(x)
+        return layers.ReLU()(x) if act else x
+
+    size = config.crop(role).size
+    inputs = keras.Input((size, size, 1), name="x")
+    x = conv(inputs, config.widths[0], 2)
+    for width in config.widths[1:]:
+        x = conv(x, width, 2)
+        x = layers.ReLU()(layers.Add()([x, conv(x, width, act=False)]))
+    x = layers.Flatten()(x)
+    x = layers.Dense(config.hidden, activation="relu")(x)
+    shape = layers.Dense(config.shapes[role], name="shape")(x)
+    score = layers.Dense(1, activation="sigmoid", name="score")(x)
+    return keras.Model(inputs, {"shape": shape, "score": score}, name=role)
+
+
+#: lip distances the product uses, as (from, to) mesh pairs: the net is asked to get these right, not only the points
+PAIRS = ((13, 14), (81, 178), (311, 402), (78, 308), (61, 291), (0, 17), (0, 13), (14, 17))
+
+
+def _losses(role: str, model: ShapeModel) -> dict[str, Any]:
+    from keras import ops
+
+    mean, basis = ops.convert_to_tensor(model.mean), ops.convert_to_tensor(model.basis)
+    first = [LIP_POINTS.index(INDEX[a]) for a, _ in PAIRS]
+    second = [LIP_POINTS.index(INDEX[b]) for _, b in PAIRS]
+
+    def soft(e: Any) -> Any:  # quadratic near 0, then linear: teachers err too
+        return ops.sqrt(ops.square(e) + 0.01**2) - 0.01
+
+    def shape_loss(y_true: Any, y_pred: Any) -> Any:
+        """y_true: points (n, 2p), then 1 where labelled."""
+        points = mean + ops.matmul(y_pred, ops.transpose(basis))
+        error = points - y_true[:, :-1]
+        loss = ops.mean(soft(error), -1)
+        if role == "mouth":
+            e = ops.reshape(error, (-1, len(LIP_POINTS), 2))
+            loss = loss + ops.mean(soft(ops.take(e, second, 1) - ops.take(e, first, 1)), (-1, -2))
+        return y_true[:, -1] * loss * 20
+
+    return {"shape": shape_loss, "score": "binary_crossentropy"}
+
+
+def _batches(data: Mapping[str, np.ndarray], config: VisionConfig, epoch: int) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    rng = np.random.default_rng((config.seed, epoch))
+    order = rng.permutation(len(data["images"]))
+    for i in range(0, len(order) - config.batch + 1, config.batch):
+        rows = order[i : i + config.batch]
+        x = data["images"][rows].astype(np.float32)
+        x -= x.mean((1, 2), keepdims=True)
+        x /= x.std((1, 2), keepdims=True) + 4.0
+        if epoch:  # examples come again: never quite the same
+            x *= rng.uniform(0.9, 1.1, (len(rows), 1, 1)).astype(np.float32)
+            x += rng.normal(0, 0.05, x.shape).astype(np.float32)
+        known = data["labelled"][rows].astype(np.float32)[:, None]
+        target = np.concatenate([data["points"][rows].reshape(len(rows), -1), known], 1)
+        yield np.clip(x, -3, 3)[..., None], {"shape": target, "score": data["seen"][rows].astype(np.float32)[:, None]}
+
+
+def train(
+    data_root: Path, out: Path, config: VisionConfig | None = None, cache: Path | None = None, workers: int = 2
+) -> dict[str, Any]:
+    """Teach both nets; returns the last losses.
+
+    Parameters
+    ----------
+    data_root : folder of the packs (with `av/` and `instruments/`).
+    out : run folder; gets `vision.json`, `face.keras`, `mouth.keras`, `face.shape.npz`, `mouth.shape.npz`. A net whose `.keras`
+        file is there is not trained again; an interrupted one goes on from its last whole epoch.
+    cache : where decoded pictures and examples are kept (default `out/cache`).
+    """
+    import keras
+
+    config = config or VisionConfig()
+    cache = cache or out / "cache"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "vision.json").write_text(json.dumps(asdict(config), indent=1) + "\n", encoding="utf-8")
+    last: dict[str, Any] = {}
+    for role in ROLES:
+        final, partial, state = out / f"{role}.keras", out / f"{role}.part.keras", out / f"{role}.part.json"
+        if final.exists():
+            continue
+        keras.utils.set_random_seed(config.seed)
+        data = examples(role, config, data_root, cache, workers=workers)
+        shape = ShapeModel.fit(data["points"][data["labelled"]], config.shapes[role])
+        np.savez(out / f"{role}.shape.npz", mean=shape.mean, basis=shape.basis)
+        epoch = 0
+        net = build(role, config)
+        if partial.exists() and state.exists():
+            net = keras.models.load_model(partial, compile=False)
+            epoch = json.loads(state.read_text())["epoch"]
+        steps = len(data["images"]) // config.batch
+        total = steps * config.epochs
+        net.compile(optimizer=keras.optimizers.Adam(config.learning_rate), loss=_losses(role, shape))
+        with Progress() as progress:
+            bar = progress.add_task(f"train {role}", total=total, completed=epoch * steps)
+            for epoch in range(epoch, config.epochs):
+                sums: dict[str, float] = {}
+                for i, (x, y) in enumerate(_batches(data, config, epoch)):
+                    at = epoch * steps + i
+                    rate = min(1.0, at / 200) * 0.5 * (1 + math.cos(math.pi * at / total))
+                    net.optimizer.learning_rate.assign(config.learning_rate * max(rate, 0.005))
+                    if i % 50 == 0 and i:
+                        sums = {k: float(v) for k, v in losses.items()}
+                        progress.update(bar, description=f"train {role} shape {sums['shape_loss']:.3f} score {sums['score_loss']:.3f}")
+                    losses = net.train_on_batch(x, y, return_dict=True)
+                    progress.advance(bar)
+                net.save(partial)
+                state.write_text(json.dumps({"epoch": epoch + 1, **sums}))
+                progress.console.print(f"{role} epoch {epoch + 1}/{config.epochs}: {sums}")
+                last[role] = sums
+        partial.replace(final)
+        state.unlink()
+    return last
+
+
+# --- int8 -------------------------------------------------------------------------------------------------------------------------------
+
+
+def quantize(run: Path, out: Path, data_root: Path, cache: Path | None = None) -> dict[str, Any]:
+    """Convert both nets of a run to int8, calibrated on training examples; returns the bundle's `vision` entry.
+
+    Writes `face.tflite`, `mouth.tflite` and `vision.json` (the spec `FaceTracker` takes) to `out`.
+    """
+    import keras
+    import tensorflow as tf
+
+    config = VisionConfig(**json.loads((run / "vision.json").read_text(encoding="utf-8")))
+    cache = cache or run / "cache"
+    out.mkdir(parents=True, exist_ok=True)
+    spec: dict[str, Any] = {"landmarks": list(LANDMARKS), "nets": {}}
+    for role in ROLES:
+        net = keras.models.load_model(run / f"{role}.keras", compile=False)
+        size = config.crop(role).size
+        archive = keras.export.ExportArchive()
+        archive.track(net)
+        archive.add_endpoint(
+            role,
+            lambda x, net=net: net(x, training=False),
+            input_signature=[tf.TensorSpec((1, size, size, 1), tf.float32, name="x")],
+        )
+        folder = run / f"{role}.saved"
+        archive.write_out(str(folder), verbose=False)
+        images = examples(role, config, data_root, cache)["images"][:600]
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[role])
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda images=images, role=role: ((role, {"x": normalise(im)}) for im in images)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        (out / f"{role}.tflite").write_bytes(converter.convert())
+        with np.load(run / f"{role}.shape.npz") as shape:
+            spec["nets"][role] = {
+                "graph": role,
+                "crop": config.crops[role],
+                "points": [LANDMARKS[i] for i in CHOSEN[role]],
+                "mean": [round(float(v), 5) for v in shape["mean"]],
+                "basis": [[round(float(v), 5) for v in row] for row in shape["basis"]],
+                "threshold": 0.5,
+            }
+    (out / "vision.json").write_text(json.dumps(spec) + "\n", encoding="utf-8")
+    return spec
