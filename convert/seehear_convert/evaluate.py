@@ -1,0 +1,323 @@
+"""Scores on fixed mixtures: PESQ, STOI, ESTOI, SI-SDR by group, kind and SNR, with paired intervals and controls (E10).
+
+Conditions: ``noisy`` (pass-through), ``audio`` (first network alone), ``av``, and the controls ``shuffled`` (the face of
+another talker) and ``static`` (one still picture, kept alive by a jitter of .05 pixel). A gain that the controls share is not due to lips.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import multiprocessing as mp
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+METRICS = ("pesq", "stoi", "estoi", "si_sdr")
+CONDITIONS = ("noisy", "audio", "av", "shuffled", "static")
+IMAGE_RATE = 25.0
+
+
+def si_sdr(reference: F32, estimate: F32) -> float:
+    """Scale-invariant SDR in dB of zero-mean signals (n,)."""
+    r = reference.astype(np.float64) - reference.mean()
+    e = estimate.astype(np.float64) - estimate.mean()
+    target = r * (e @ r) / max(float(r @ r), 1e-12)
+    return float(10 * np.log10(max(float(target @ target), 1e-12) / max(float(np.sum((e - target) ** 2)), 1e-12)))
+
+
+def scores(clean: F32, estimate: F32) -> dict[str, float]:
+    """The four scores of an estimate (n,) against ``clean`` (n,), 16 kHz; NaN where a score is not defined (silence)."""
+    from pesq import NoUtterancesError, pesq
+    from pystoi import stoi
+
+    try:
+        wide_band = float(pesq(16000, clean, estimate, "wb"))
+    except NoUtterancesError:
+        wide_band = float("nan")
+    return {
+        "pesq": wide_band,
+        "stoi": float(stoi(clean, estimate, 16000)),
+        "estoi": float(stoi(clean, estimate, 16000, extended=True)),
+        "si_sdr": si_sdr(clean, estimate),
+    }
+
+
+def read_mixtures(table: Path, root: Path) -> list[dict[str, str]]:
+    """Rows of a mixture list (columns id, group, kind, snr_db, talker, video or landmarks, noisy, clean[, sync]); paths made absolute."""
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    needed = {"id", "group", "kind", "snr_db", "noisy", "clean"}
+    if not rows or not needed <= set(rows[0]):
+        raise ValueError(f"{table}: expected the columns {sorted(needed)}, got {sorted(rows[0]) if rows else 'no rows'}")
+    for row in rows:
+        for key in ("noisy", "clean", "video", "landmarks"):
+            if row.get(key):
+                row[key] = str(root / row[key])
+    return rows
+
+
+_state: dict[str, Any] = {}
+
+
+def _start(bundle: str, delay_ms: float | None, rows: list[dict[str, str]], tracks: str) -> None:
+    from seehear import Enhancer
+
+    _state.update(enhancer=Enhancer.load(bundle), delay=delay_ms, rows=rows, tracks=Path(tracks))
+
+
+def landmarks_of(row: dict[str, str]) -> list[tuple[float, F32 | None]]:
+    """Timed landmarks of a row's face, tracked once and kept."""
+    if row.get("landmarks"):
+        return [(n / IMAGE_RATE, p if np.isfinite(p).all() else None) for n, p in enumerate(np.load(row["landmarks"]))]
+    if not row.get("video"):
+        return []
+    from seehear.video_files import read_video
+
+    file = _state["tracks"] / (row["id"] + ".npz")
+    if not file.exists():
+        times, points = [], []
+        tracker = _state["enhancer"].face_tracker()
+        for t, image in read_video(row["video"]):
+            found = tracker.track(image, t)
+            times.append(t)
+            points.append(np.full((50, 2), np.nan, np.float32) if found is None else found)
+        temporary = file.with_suffix(f".{os.getpid()}.npz")
+        np.savez_compressed(temporary, times=np.array(times), points=np.array(points, np.float32))
+        os.replace(temporary, file)
+    with np.load(file) as data:
+        return [(float(t), p if np.isfinite(p).all() else None) for t, p in zip(data["times"], data["points"], strict=True)]
+
+
+def _images(condition: str, at: int) -> list[tuple[float, F32 | None]]:
+    rows = _state["rows"]
+    row = rows[at]
+    if condition == "shuffled":
+        others = [r for r in rows if r.get("talker") != row.get("talker") and (r.get("video") or r.get("landmarks"))]
+        row = others[(at * 7919) % len(others)] if others else row
+    images = landmarks_of(row)
+    if condition == "static" and images:
+        still = next((p for _, p in images if p is not None), None)
+        jitter = np.random.default_rng(at)
+        images = [
+            (t, None if still is None else still + jitter.normal(0, 0.05, still.shape).astype(np.float32)) for t, _ in images
+        ]
+    return images
+
+
+def _work(job: tuple[int, str]) -> dict[str, Any]:
+    import soundfile
+
+    at, condition = job
+    row = _state["rows"][at]
+    noisy, _ = soundfile.read(row["noisy"], dtype="float32")
+    clean, _ = soundfile.read(row["clean"], dtype="float32")
+    n = min(len(noisy), len(clean))
+    noisy, clean = noisy[:n], clean[:n]
+    result: dict[str, Any] = {"at": at, "condition": condition}
+    if condition == "noisy":
+        return result | scores(clean, noisy)
+    enhancer = _state["enhancer"]
+    images = [] if condition == "audio" else _images(condition, at)
+    out = enhancer.enhance(noisy, 16000, landmarks=images, visual_delay_ms=_state["delay"])
+    return result | scores(clean, np.asarray(out, np.float32))
+
+
+def evaluate(
+    table: Path,
+    root: Path,
+    bundle: Path,
+    out: Path,
+    conditions: Iterable[str] = CONDITIONS,
+    delay_ms: float | None = None,
+    workers: int = 2,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
+) -> list[dict[str, Any]]:
+    """Score every mixture under every condition; ``out/scores.csv`` keeps what is done, so that a run resumes.
+
+    ``delay_ms`` None takes the bundle's own visual delay. A changed bundle or delay starts anew.
+    """
+    import hashlib
+
+    conditions = tuple(conditions)
+    unknown = sorted(set(conditions) - set(CONDITIONS))
+    if unknown:
+        raise ValueError(f"unknown conditions {unknown}; known are {list(CONDITIONS)}")
+    rows = read_mixtures(table, root)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "tracks").mkdir(exist_ok=True)
+    key = hashlib.sha256(bundle.read_bytes()).hexdigest() + f" delay {delay_ms}"
+    journal = out / "journal.jsonl"
+    done: dict[tuple[int, str], dict[str, Any]] = {}
+    if journal.exists():
+        lines = journal.read_text(encoding="utf-8").splitlines()
+        if lines and json.loads(lines[0]) == {"key": key}:
+            for line in lines[1:]:
+                r = json.loads(line)
+                done[r["at"], r["condition"]] = r
+    if not done:
+        journal.write_text(json.dumps({"key": key}) + "\n", encoding="utf-8")
+        for old in (out / "tracks").glob("*.npz"):
+            old.unlink()
+    jobs = [(n, c) for n in range(len(rows)) for c in conditions if (n, c) not in done]
+    with journal.open("a", encoding="utf-8") as file, mp.get_context("spawn").Pool(
+        workers, _start, (str(bundle), delay_ms, rows, str(out / "tracks"))
+    ) as pool:
+        for count, result in enumerate(pool.imap(_work, jobs, chunksize=4), 1):
+            done[result["at"], result["condition"]] = result
+            file.write(json.dumps(result) + "\n")
+            file.flush()
+            progress(count, len(jobs), "evaluate")
+    results = [
+        {k: rows[at].get(k, "") for k in ("id", "group", "kind", "snr_db", "talker", "sync")} | r for (at, _), r in sorted(done.items())
+    ]
+    temporary = out / "scores.tmp.csv"
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [k for k in results[0] if k != "at"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(results)
+    os.replace(temporary, out / "scores.csv")
+    return results
+
+
+def paired(results: list[dict[str, Any]], metric: str, a: str, b: str, chosen: Callable[[dict[str, Any]], bool], seed: int = 0) -> dict[str, float]:
+    """Mean of ``b - a`` over the chosen mixtures with its 95 % interval.
+
+    Bootstrap of 4000 draws: over talkers where there are at least five, else over mixtures (few talkers: the interval
+    speaks of these talkers only).
+    """
+    values: dict[str, dict[str, float]] = defaultdict(dict)
+    talker: dict[str, str] = {}
+    for r in results:
+        if chosen(r) and np.isfinite(r[metric]):
+            values[r["id"]][r["condition"]] = r[metric]
+            talker[r["id"]] = r["talker"]
+    pairs = {i: v[b] - v[a] for i, v in values.items() if a in v and b in v}
+    if not pairs:
+        return {"n": 0, "mean": float("nan"), "low": float("nan"), "high": float("nan")}
+    groups: dict[str, list[float]] = defaultdict(list)
+    by_talker = len({talker[i] for i in pairs}) >= 5
+    for i, d in pairs.items():
+        groups[talker[i] if by_talker else i].append(d)
+    sums = np.array([sum(g) for g in groups.values()])
+    counts = np.array([len(g) for g in groups.values()])
+    draws = np.random.default_rng(seed).integers(0, len(sums), (4000, len(sums)))
+    means = sums[draws].sum(1) / counts[draws].sum(1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return {"n": len(pairs), "mean": float(np.mean(list(pairs.values()))), "low": float(low), "high": float(high)}
+
+
+def competing(r: dict[str, Any]) -> bool:
+    """Competing speech at 5 dB and below, where lips matter most."""
+    return r["kind"] in ("talker", "babble") and float(r["snr_db"]) <= 5
+
+
+def report(results: list[dict[str, Any]]) -> str:
+    """Markdown tables: means by group, kind and SNR; paired differences of every condition to audio only."""
+    conditions = [c for c in CONDITIONS if any(r["condition"] == c for r in results)]
+    groups = list(dict.fromkeys(r["group"] for r in results))
+    lines: list[str] = []
+
+    def means(title: str, subsets: list[tuple[str, Callable[[dict[str, Any]], bool]]]) -> None:
+        lines.extend(["", f"**{title}** (PESQ / STOI / ESTOI / SI-SDR dB)", "", "| | n | " + " | ".join(conditions) + " |"])
+        lines.append("|---|---|" + "---|" * len(conditions))
+        for name, chosen in subsets:
+            cells = []
+            count = 0
+            for c in conditions:
+                part = [r for r in results if r["condition"] == c and chosen(r)]
+                count = max(count, len(part))
+                m = [float(np.nanmean([r[k] for r in part])) if part else float("nan") for k in METRICS]
+                cells.append(f"{m[0]:.2f} / {m[1]:.3f} / {m[2]:.3f} / {m[3]:.1f}")
+            if count:
+                lines.append(f"| {name} | {count} | " + " | ".join(cells) + " |")
+
+    means("By group", [(g, lambda r, g=g: r["group"] == g) for g in groups])  # type: ignore[misc]
+    means("Competing speech, at most 5 dB", [(g, lambda r, g=g: r["group"] == g and competing(r)) for g in groups])  # type: ignore[misc]
+    means("By kind", [(k, lambda r, k=k: r["kind"] == k) for k in sorted({r["kind"] for r in results})])  # type: ignore[misc]
+    snrs = sorted({float(r["snr_db"]) for r in results})
+    means("By SNR", [(f"{s:g} dB", lambda r, s=s: float(r["snr_db"]) == s) for s in snrs])  # type: ignore[misc]
+    if "audio" in conditions:
+        lines += ["", "**Paired differences**, mean [95 % interval]", "", "| | group | n | PESQ | STOI | ESTOI | SI-SDR dB |", "|---|---|---|---|---|---|---|"]
+        pairs = [("noisy", "audio")] + [("audio", c) for c in conditions if c not in ("noisy", "audio")]
+        for a, b in pairs:
+            if a not in conditions:
+                continue
+            for g in groups:
+                for label, chosen in ((g, lambda r, g=g: r["group"] == g), (f"{g}, competing <= 5 dB", lambda r, g=g: r["group"] == g and competing(r))):
+                    p = [paired(results, m, a, b, chosen) for m in METRICS]
+                    cells = " | ".join(f"{v['mean']:+.3f} [{v['low']:+.3f}, {v['high']:+.3f}]" for v in p)
+                    lines.append(f"| {b} - {a} | {label} | {p[0]['n']:.0f} | {cells} |")
+    return "\n".join(lines).strip() + "\n"
+
+
+def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means per group and condition, for the manifest."""
+    out: dict[str, Any] = {}
+    for r in results:
+        out.setdefault(r["group"], {}).setdefault(r["condition"], []).append([r[k] for k in METRICS])
+    return {
+        g: {c: dict(zip(METRICS, np.round(np.nanmean(v, axis=0), 4).tolist(), strict=True)) | {"n": len(v)} for c, v in by.items()}
+        for g, by in out.items()
+    }
+
+
+def make_mixtures(store_folder: Path, out: Path, count: int = 120, seed: int = 0, split: str = "valid") -> Path:
+    """Write mixtures of the store's ``split``: half talkers with a face, half voices; returns the table.
+
+    Same layout as the list `read_mixtures` takes, with ``landmarks`` in place of ``video``. SNR -5..20 dB in steps of 5;
+    competing talker and babble twice as often as the other kinds.
+    """
+    import soundfile
+
+    from .corpus import Store
+    from .mixtures import MixtureMaker, active_rms
+
+    store = Store(store_folder)
+    out.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    maker = MixtureMaker(store, split, 4.0, ship_only=False)
+    rows = []
+    for n in range(count):
+        face = bool(maker.faces) and n % 2 == 0
+        clip = maker.faces[n // 2 % len(maker.faces)] if face else maker.voices[n // 2 % len(maker.voices)]
+        speech = store.sound(clip)[: 4 * 16000]
+        maker.n = len(speech)
+        kind = ("noise", "talker", "noise", "babble")[n // 2 % 4]
+        snr = (-5, 0, 5, 10, 15, 20)[n // 8 % 6]
+        noise = np.zeros(0, np.float32)
+        got = ""
+        while got != kind:
+            noise, got = maker._interference(rng, clip.talker)
+        if not face:
+            speech = maker._microphone(rng, speech, True)
+        level = 10 ** (-26 / 20) / max(float(np.sqrt(np.mean(speech**2))), 1e-4)
+        speech = speech * level
+        noise = noise * (10 ** ((-26 - snr) / 20) / max(float(np.sqrt(np.mean(noise**2))), 1e-4))
+        peak = max(1.0, float(np.max(np.abs(speech + noise))) / 0.98)
+        if active_rms(speech) == 0:
+            continue
+        name = f"v{n:03d}"
+        soundfile.write(out / f"{name}.noisy.wav", (speech + noise) / peak, 16000)
+        soundfile.write(out / f"{name}.clean.wav", speech / peak, 16000)
+        landmarks = ""
+        if face:
+            landmarks = f"{name}.npy"
+            track = np.load(store_folder / "tracks" / (clip.id.replace("/", "__") + ".npy"))
+            np.save(out / landmarks, track.astype(np.float32))
+        rows.append({
+            "id": name, "group": "face" if face else "voice", "kind": kind, "snr_db": snr, "talker": clip.talker if face else name,
+            "landmarks": landmarks, "noisy": f"{name}.noisy.wav", "clean": f"{name}.clean.wav",
+        })  # fmt: skip
+    table = out / "mixtures.csv"
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return table
