@@ -53,3 +53,9 @@ class BatchError(SeehearError):
     """Some rows of a batch failed; the others were written."""
 
     exit_code = 7
+
+
+class BoardError(SeehearError, ValueError):
+    """A board is unknown, its profile is wrong, or a bundle breaks its limits."""
+
+    exit_code = 8
