@@ -33,12 +33,14 @@ class Sound:
     rate : Hz.
     channels : how many channels the file had.
     start : time of the first sample on the clock of the file it came from, seconds.
+    has_pictures : True if the file is a video.
     """
 
     samples: np.ndarray
     rate: int
     channels: int
     start: float = 0.0
+    has_pictures: bool = False
 
     @property
     def seconds(self) -> float:
@@ -200,7 +202,9 @@ def _decode_av(av: Any, container: Any, file: Path) -> Sound:
         pieces += [mono(piece.to_ndarray().T) for piece in converter.resample(frame)]
     pieces += [mono(piece.to_ndarray().T) for piece in converter.resample(None)]
     samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-    return Sound(samples, rate, channels, start or 0.0)
+    # the cover picture of a song is no video
+    covers = [int(s.disposition) & int(av.stream.Disposition.attached_pic) for s in container.streams.video]
+    return Sound(samples, rate, channels, start or 0.0, has_pictures=not all(covers))
 
 
 def _read_soundfile(file: Path) -> Sound:

@@ -1,0 +1,49 @@
+"""seehear: audio-visual streaming speech enhancement.
+
+>>> enhancer = seehear.Enhancer.load()
+>>> clean = enhancer.enhance(noisy, 16000)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from seehear.bundle import Bundle, available_models
+from seehear.errors import (
+    BatchError,
+    BundleError,
+    InputError,
+    MediaError,
+    MissingExtraError,
+    OutputError,
+    RuntimeUnavailableError,
+    SeehearError,
+)
+
+if TYPE_CHECKING:
+    from seehear.enhancer import Enhancer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BatchError",
+    "Bundle",
+    "BundleError",
+    "Enhancer",
+    "InputError",
+    "MediaError",
+    "MissingExtraError",
+    "OutputError",
+    "RuntimeUnavailableError",
+    "SeehearError",
+    "available_models",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # the enhancer brings the compiled core; bundles can be read and written without it
+    if name == "Enhancer":
+        from seehear.enhancer import Enhancer
+
+        return Enhancer
+    raise AttributeError(f"module 'seehear' has no attribute {name!r}")

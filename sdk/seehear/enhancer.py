@@ -1,0 +1,433 @@
+"""The enhancer: sound in, sound out, looking at a face when there is one.
+
+All signal processing happens in `seehear._core`; this file joins the core, the runtime and the face tracker, and brings a caller's
+samples and images into the one form they take.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from seehear import _core
+from seehear import bundle as bundles
+from seehear.bundle import Bundle
+from seehear.errors import BundleError, InputError
+from seehear.runtime import Graph, Invoker
+
+#: What `enhance` takes as a video: a path, or (seconds, image) pairs in rising time.
+Video = str | os.PathLike[str] | Iterable[tuple[float, np.ndarray]]
+
+#: Sample rates a stream takes, Hz.
+MIN_RATE, MAX_RATE = 8000, 48000
+
+# images remembered for the vision times in `stats`
+_RECENT_IMAGES = 1000
+
+
+class Enhancer:
+    """Streaming speech enhancement with one model on one device (E2-E8).
+
+    Make one with `Enhancer.load`. Sound goes through `process` in blocks of any size; images go to `see` from any thread.
+    Times are seconds on the sample clock: 0 is the first sample after `load` or `reset`.
+
+    Examples
+    --------
+    >>> with seehear.Enhancer.load() as enhancer:
+    ...     while block := microphone.read():
+    ...         speaker.write(enhancer.process(block))
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        rate: int = 16000,
+        strength: float = 1.0,
+        floor_db: float | None = None,
+        visual_delay_ms: float | None = None,
+    ) -> None:
+        self._rate = _checked_rate(rate)
+        self.bundle = bundle
+        try:
+            self._scheduler = _core.HopScheduler(bundle.manifest)
+        except ValueError as error:
+            raise BundleError(f"{bundle.source}: {error}") from error
+        self.invoker = Invoker(self._scheduler, bundle)
+        self._stream = _core.Stream(self._scheduler, rate)
+        self._tracker: Any = None
+        self._vision_lock = threading.Lock()
+        self._vision_times: deque[float] = deque(maxlen=_RECENT_IMAGES)
+        self._images = self._faces = self._refused = 0
+        self.strength = strength
+        if floor_db is not None:
+            self.floor_db = floor_db
+        if visual_delay_ms is not None:
+            self.visual_delay_ms = visual_delay_ms
+
+    @classmethod
+    def load(
+        cls,
+        model: str | os.PathLike[str] | Bundle = "default",
+        board: str = "cpu",
+        rate: int = 16000,
+        strength: float = 1.0,
+        floor_db: float | None = None,
+        visual_delay_ms: float | None = None,
+    ) -> Enhancer:
+        """Load a model and make everything ready; after this, no block of samples can fail for a configuration reason.
+
+        Parameters
+        ----------
+        model : name of a model in the package, path of a `.seehear` file, or a loaded `Bundle`.
+        board : where the networks run; "cpu".
+        rate : sample rate of the blocks in Hz, 8000..48000.
+        strength : 0 (sound untouched) .. 1 (full enhancement).
+        floor_db : least gain in dB, at most 0; by default the bundle's.
+        visual_delay_ms : how old an image may be when it is used, 0..1000 ms; by default the bundle's (E5). Choose at least
+            the time from exposure until `see` returns.
+
+        Raises
+        ------
+        BundleError
+            Unknown, damaged or inconsistent model.
+        RuntimeUnavailableError
+            No TFLite runtime is installed.
+        InputError
+            An argument is out of range.
+
+        Examples
+        --------
+        >>> enhancer = seehear.Enhancer.load(rate=48000)
+        """
+        if board != "cpu":
+            raise InputError(f"board: expected 'cpu', got {board!r}")
+        return cls(
+            model if isinstance(model, Bundle) else bundles.load(model), rate, strength, floor_db, visual_delay_ms
+        )
+
+    # --- sound ------------------------------------------------------------------------------------------------------
+
+    def process(self, block: np.ndarray) -> np.ndarray:
+        """Enhance the next samples.
+
+        Parameters
+        ----------
+        block : int16, float32 or float64 [n], any n; floats nominally -1..1. NaN counts as 0, and beyond +-4 is clamped;
+            both are counted in `stats`.
+
+        Returns
+        -------
+        numpy.ndarray
+            As many samples of the same dtype, delayed by `latency`. The same samples for any division into blocks.
+
+        Raises
+        ------
+        InputError
+            Not a one-dimensional array of one of these dtypes.
+        """
+        return _run(self._stream, block)
+
+    def flush(self) -> np.ndarray:
+        """The `latency` samples still inside, float32; call at the end of the sound, then `reset`."""
+        return np.asarray(self._stream.flush())
+
+    def reset(self) -> None:
+        """Forget all sound, images and counters, as after `load`. Settings stay."""
+        with self._vision_lock:
+            self._stream.reset()
+            self._vision_times.clear()
+            self._images = self._faces = self._refused = 0
+            if self._tracker is not None:
+                self._tracker.reset()
+
+    def enhance(
+        self,
+        samples: np.ndarray,
+        rate: int,
+        video: Video | None = None,
+        visual_delay_ms: float = 0.0,
+        on_hop: Callable[[Enhancer], None] | None = None,
+    ) -> np.ndarray:
+        """Enhance a whole recording with the code of the stream; `reset` before and after.
+
+        Parameters
+        ----------
+        samples : [n] or [n, channels] (mixed to one), int16 or float.
+        rate : Hz, 8000..48000.
+        video : path of a video file, or (seconds, image) pairs in rising time, image as for `see`; time 0 is the first
+            sample. None: sound alone.
+        visual_delay_ms : a file's images need not be waited for, so 0; give the live value to get what a stream gives.
+        on_hop : called after every hop, for plots and progress.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 [n] (int16 for int16 input), the delay removed.
+
+        Raises
+        ------
+        InputError, MediaError, MissingExtraError
+            The samples, or the video, cannot be used.
+
+        Examples
+        --------
+        >>> clean = enhancer.enhance(noisy, 16000, video="talker.mp4")
+        """
+        samples = np.asarray(samples)
+        if samples.ndim == 2 and 1 <= samples.shape[1] <= 64:
+            mixed = samples.mean(axis=1)
+            samples = np.rint(mixed).astype(np.int16) if samples.dtype == np.int16 else mixed.astype(np.float32)
+        _checked_block(samples)
+        live_delay = self.visual_delay_ms
+        self.reset()
+        stream = self._stream if rate == self._rate else _core.Stream(self._scheduler, _checked_rate(rate))
+        stream.reset()
+        images = self._images_of(video) if video is not None else None
+        self.visual_delay_ms = visual_delay_ms
+        try:
+            return self._enhance(stream, samples, rate, images, on_hop)
+        finally:
+            self.visual_delay_ms = live_delay
+            stream.reset()
+            self.reset()
+
+    def _enhance(
+        self,
+        stream: Any,
+        samples: np.ndarray,
+        rate: int,
+        images: Iterator[tuple[float, np.ndarray]] | None,
+        on_hop: Callable[[Enhancer], None] | None,
+    ) -> np.ndarray:
+        count = len(samples)
+        # the tail that is still in the stream at the end comes out against silence, like every sample before it
+        padded = np.concatenate([samples, np.zeros(stream.latency, samples.dtype)])
+        out = np.empty(len(padded), samples.dtype if samples.dtype == np.int16 else np.float32)
+        hop = self.bundle.hop * rate / self.bundle.rate
+        pending = next(images, None) if images is not None else None
+        begin = hops = 0
+        while begin < len(padded):
+            hops += 1
+            end = min(len(padded), int(np.ceil(hops * hop)))
+            # an image belongs to the hops from its time on: show it before the samples that reach there
+            while pending is not None and pending[0] <= end / rate:
+                self.see(pending[1], pending[0])
+                pending = next(images, None) if images is not None else None
+            out[begin:end] = _run(stream, padded[begin:end])
+            begin = end
+            if on_hop is not None:
+                on_hop(self)
+        return out[stream.latency : stream.latency + count]
+
+    def _images_of(self, video: Video) -> Iterator[tuple[float, np.ndarray]]:
+        self._need_vision()
+        if isinstance(video, (str, os.PathLike)):
+            from seehear.video_files import frames
+
+            return frames(video)
+        return iter(video)
+
+    # --- images -----------------------------------------------------------------------------------------------------
+
+    def see(self, image: np.ndarray, t: float) -> bool:
+        """Show an image; may be called from any thread, never delays `process`.
+
+        The face is found and its landmarks are measured in the calling thread.
+
+        Parameters
+        ----------
+        image : uint8 (height, width, 3) RGB or (height, width) gray, of any size.
+        t : when it was exposed, seconds on the sample clock.
+
+        Returns
+        -------
+        bool
+            True if a face was found and its landmarks were taken over.
+
+        Raises
+        ------
+        InputError
+            Not such an image, t is not finite, or the model is audio-only.
+        MissingExtraError
+            OpenCV is not installed.
+        """
+        image = _checked_image(image)
+        return self._show(lambda: self._face_tracker().track(image, t), t)
+
+    def see_mouth(self, crop: np.ndarray, t: float) -> bool:
+        """Show a mouth crop that is already aligned, instead of a whole picture.
+
+        Parameters
+        ----------
+        crop : uint8 (size, size) gray or (size, size, 3) RGB, framed as `FaceTracker.mouth_crop` says.
+        t : as for `see`.
+        """
+        crop = _checked_image(crop)
+        return self._show(lambda: self._face_tracker().mouth_crop(crop), t)
+
+    def see_landmarks(self, points: np.ndarray | None, t: float) -> bool:
+        """Show landmarks found elsewhere.
+
+        Parameters
+        ----------
+        points : float (50, 2), pixels, x right and y down, in the order of `seehear.landmarks.LANDMARKS`; None or any
+            NaN means that no face was found.
+        t : as for `see`.
+        """
+        if points is not None:
+            points = np.asarray(points, np.float32)
+            if points.shape != (50, 2):
+                raise InputError(f"landmarks: expected 50 points (50, 2), got shape {points.shape}")
+        return self._show(lambda: points, t)
+
+    def _show(self, find: Callable[[], np.ndarray | None], t: float) -> bool:
+        self._need_vision()
+        if not np.isfinite(t):
+            raise InputError(f"t: expected seconds on the sample clock, got {t}")
+        # one image at a time: the tracker has state, and the core's queue one producer
+        with self._vision_lock:
+            begin = time.perf_counter()
+            points = find()
+            self._vision_times.append(time.perf_counter() - begin)
+            self._images += 1
+            face = points is not None and bool(np.isfinite(points).all())
+            self._faces += face
+            points = None if points is None else np.ascontiguousarray(points, np.float32)
+            taken = bool(self._scheduler.see(points, float(t)))
+            self._refused += not taken
+        return face and taken
+
+    def _need_vision(self) -> None:
+        if not self.bundle.has_vision:
+            raise InputError(f"{self.bundle.name} is an audio-only model: it takes no images")
+
+    def _face_tracker(self) -> Any:
+        if self._tracker is None:
+            # needs OpenCV: sound alone must work without it
+            from seehear.face_tracker import FaceTracker
+
+            self._tracker = FaceTracker.load(self.bundle)
+        return self._tracker
+
+    # --- settings and readings --------------------------------------------------------------------------------------
+
+    @property
+    def rate(self) -> int:
+        """Sample rate of `process`, Hz."""
+        return self._rate
+
+    @property
+    def latency(self) -> int:
+        """Samples at `rate` by which the output of `process` lags its input."""
+        return int(self._stream.latency)
+
+    @property
+    def strength(self) -> float:
+        """How much of the enhancement is applied, 0..1."""
+        return float(self._scheduler.strength)
+
+    @strength.setter
+    def strength(self, value: float) -> None:
+        self._scheduler.strength = _within("strength", value, 0.0, 1.0)
+
+    @property
+    def floor_db(self) -> float:
+        """Least gain in dB, -120..0."""
+        return float(self._scheduler.floor_db)
+
+    @floor_db.setter
+    def floor_db(self, value: float) -> None:
+        self._scheduler.floor_db = _within("floor_db", value, -120.0, 0.0)
+
+    @property
+    def visual_delay_ms(self) -> float:
+        """Age in ms at which images are used, 0..1000 (E5)."""
+        return float(self._scheduler.visual_delay_ms)
+
+    @visual_delay_ms.setter
+    def visual_delay_ms(self, value: float) -> None:
+        self._scheduler.visual_delay_ms = _within("visual_delay_ms", value, 0.0, 1000.0)
+
+    @property
+    def gate(self) -> float:
+        """Mean gate of the last hop: 0 = sound alone, 1 = image and sound together (E6)."""
+        return float(self._scheduler.gate.mean()) if self.bundle.has_vision else 0.0
+
+    @property
+    def face_state(self) -> str:
+        """NONE, SEEN, NO_FACE, FROZEN or LATE (E7)."""
+        return str(self._scheduler.face_state)
+
+    @property
+    def scheduler(self) -> Any:
+        """The core's `HopScheduler`: views of irm, ibm, gate and mask of the last hop, and the clock `now`."""
+        return self._scheduler
+
+    @property
+    def stats(self) -> dict[str, float]:
+        """Counters of the core (clamped samples, failed graphs, dropped images ...) and of vision since `reset`.
+
+        `images`, `faces` : shown and with a face; `images_refused` : the queue was full; `vision_ms_mean`,
+        `vision_ms_max` : time of `see` over the last 1000 images.
+        """
+        times = list(self._vision_times)
+        return {
+            **self._scheduler.counters,
+            "images": self._images,
+            "faces": self._faces,
+            "images_refused": self._refused,
+            "vision_ms_mean": 1e3 * sum(times) / len(times) if times else 0.0,
+            "vision_ms_max": 1e3 * max(times, default=0.0),
+        }
+
+    def __enter__(self) -> Enhancer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.reset()
+
+
+def _run(stream: Any, block: np.ndarray) -> np.ndarray:
+    block = _checked_block(block)
+    if block.dtype == np.float64:
+        return np.asarray(stream.process(block.astype(np.float32)), np.float64)
+    return np.asarray(stream.process(np.ascontiguousarray(block)))
+
+
+def _checked_block(block: np.ndarray) -> np.ndarray:
+    if not isinstance(block, np.ndarray) or block.ndim != 1:
+        shape = f"shape {block.shape}" if isinstance(block, np.ndarray) else type(block).__name__
+        raise InputError(f"expected one channel of samples as a numpy array [n], got {shape}")
+    if block.dtype not in (np.int16, np.float32, np.float64):
+        raise InputError(f"expected samples as int16, float32 or float64, got {block.dtype}")
+    return block
+
+
+def _checked_rate(rate: int) -> int:
+    if isinstance(rate, bool) or not isinstance(rate, (int, np.integer)) or not MIN_RATE <= rate <= MAX_RATE:
+        raise InputError(f"rate: expected a whole number from {MIN_RATE} to {MAX_RATE} Hz, got {rate!r}")
+    return int(rate)
+
+
+def _checked_image(image: np.ndarray) -> np.ndarray:
+    good = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.size > 0
+    if not good or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
+        got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise InputError(f"image: expected uint8 (height, width, 3) RGB or (height, width) gray, got {got}")
+    return np.ascontiguousarray(image)
+
+
+def _within(name: str, value: float, low: float, high: float) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: expected a number from {low:g} to {high:g}, got {value!r}") from error
+    if not low <= number <= high:
+        raise InputError(f"{name}: expected a number from {low:g} to {high:g}, got {value!r}")
+    return number

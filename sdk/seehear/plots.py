@@ -1,0 +1,119 @@
+"""One picture of what the enhancer did; matplotlib is imported only when one is drawn."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seehear.bundle import write_atomically
+from seehear.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from seehear.enhancer import Enhancer
+
+_STATES = {"NONE": "0.85", "SEEN": "tab:green", "NO_FACE": "tab:red", "FROZEN": "tab:purple", "LATE": "tab:orange"}
+
+
+@dataclass
+class Trace:
+    """What happened hop by hop; give an instance to `Enhancer.enhance` as `on_hop`.
+
+    Attributes
+    ----------
+    irm, ibm, gate, mask : per hop, float32 [bands].
+    states : per hop, the face state.
+    """
+
+    irm: list[np.ndarray] = field(default_factory=list)
+    ibm: list[np.ndarray] = field(default_factory=list)
+    gate: list[np.ndarray] = field(default_factory=list)
+    mask: list[np.ndarray] = field(default_factory=list)
+    states: list[str] = field(default_factory=list)
+
+    def __call__(self, enhancer: Enhancer) -> None:
+        """Take down the last hop."""
+        scheduler = enhancer.scheduler
+        for name in ("irm", "ibm", "gate", "mask"):
+            getattr(self, name).append(np.array(getattr(scheduler, name)))
+        self.states.append(enhancer.face_state)
+
+
+def plot(
+    path: Path,
+    trace: Trace,
+    enhancer: Enhancer,
+    before: np.ndarray,
+    after: np.ndarray,
+    rate: int,
+    clean: np.ndarray | None = None,
+) -> None:
+    """Draw spectrograms, masks, gate and face state to a PNG.
+
+    Parameters
+    ----------
+    path : the PNG to write, complete or not at all.
+    trace : filled by `Enhancer.enhance`.
+    before, after, clean : float32 [n] at `rate`; clean if known.
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    OutputError
+        The file cannot be written.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("--plot needs matplotlib, which is not installed: pip install matplotlib") from error
+    sounds = {"before": before, "after": after} | ({"clean": clean} if clean is not None else {})
+    rows = len(sounds) + 5
+    figure = Figure(figsize=(11, 1.7 * rows), layout="constrained")
+    axes = figure.subplots(rows, 1, sharex=True, height_ratios=[3] * (rows - 2) + [1.6, 0.5])
+    seconds = len(before) / rate
+    for axis, (name, samples) in zip(axes, sounds.items(), strict=False):
+        image = axis.imshow(
+            _spectrogram(samples, rate), origin="lower", aspect="auto", extent=(0, seconds, 0, rate / 2000),
+            vmin=-90, vmax=0, cmap="magma",
+        )  # fmt: skip
+        _label(axis, f"{name}, kHz", image, figure, "dB")
+    edges = np.asarray(enhancer.bundle.manifest["bands"]["edges"])
+    hop = enhancer.bundle.hop / enhancer.bundle.rate
+    span = (0, len(trace.states) * hop, 0, enhancer.bundle.rate / 2000)
+    masks = {"IRM (ear)": trace.irm, "lip mask (eye)": trace.ibm, "mask used": trace.mask}
+    for axis, (name, values) in zip(axes[len(sounds) :], masks.items(), strict=False):
+        # every bin of a band shows the band's value, so that the axis is in true frequency
+        picture = np.repeat(np.array(values), np.diff(edges), axis=1).T
+        image = axis.imshow(picture, origin="lower", aspect="auto", extent=span, vmin=0, vmax=1, cmap="viridis")
+        _label(axis, f"{name}, kHz", image, figure, "")
+    time = (np.arange(len(trace.gate)) + 1) * hop
+    axes[-2].plot(time, np.mean(trace.gate, axis=1))
+    axes[-2].set(ylabel="mean gate", ylim=(-0.02, 1.02), xlim=(0, seconds))
+    for state, colour in _STATES.items():
+        axes[-1].fill_between(
+            time, 0, 1, where=np.array(trace.states) == state, color=colour, label=state, step="pre", lw=0
+        )
+    axes[-1].set(ylabel="face", yticks=[], xlabel="seconds", ylim=(0, 1))
+    axes[-1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.9), ncols=len(_STATES), frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90)
+    write_atomically(path, buffer.getvalue())
+
+
+def _label(axis: Any, text: str, image: Any, figure: Any, unit: str) -> None:
+    axis.set_ylabel(text)
+    figure.colorbar(image, ax=axis, pad=0.01, label=unit)
+
+
+def _spectrogram(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Level in dB, [bins, frames], of 32 ms Hann frames every 8 ms."""
+    size = max(64, int(0.032 * rate))
+    step = max(16, int(0.008 * rate))
+    padded = np.pad(samples.astype(np.float32), (size // 2, size))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[: len(samples) : step]
+    spectrum = np.abs(np.fft.rfft(frames * np.hanning(size).astype(np.float32), axis=1)) * (2 / size)
+    return 20 * np.log10(spectrum.T + 1e-6)
