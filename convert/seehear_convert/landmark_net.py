@@ -42,7 +42,9 @@ class VisionConfig:
         }
     )
     shapes: dict[str, int] = field(default_factory=lambda: {"face": 20, "mouth": 24})
+    #: channels, and residual blocks, at each halving of the resolution
     widths: tuple[int, ...] = (12, 24, 40, 56)
+    blocks: tuple[int, ...] = (0, 1, 1, 1)
     hidden: int = 80
     #: examples made once per net, and how often each is seen
     examples: int = 60000
@@ -208,10 +210,11 @@ def build(role: str, config: VisionConfig) -> Any:
 
     size = config.crop(role).size
     inputs = keras.Input((size, size, 1), name="x")
-    x = conv(inputs, config.widths[0], 2)
-    for width in config.widths[1:]:
+    x = inputs
+    for width, blocks in zip(config.widths, config.blocks, strict=True):
         x = conv(x, width, 2)
-        x = layers.ReLU()(layers.Add()([x, conv(x, width, act=False)]))
+        for _ in range(blocks):
+            x = layers.ReLU()(layers.Add()([x, conv(x, width, act=False)]))
     x = layers.Flatten()(x)
     x = layers.Dense(config.hidden, activation="relu")(x)
     shape = layers.Dense(config.shapes[role], name="shape")(x)
@@ -289,27 +292,26 @@ def train(
         data = examples(role, config, data_root, cache, workers=workers)
         shape = ShapeModel.fit(data["points"][data["labelled"]], config.shapes[role])
         np.savez(out / f"{role}.shape.npz", mean=shape.mean, basis=shape.basis)
-        epoch = 0
+        done = 0
         net = build(role, config)
         if partial.exists() and state.exists():
             net = keras.models.load_model(partial, compile=False)
-            epoch = json.loads(state.read_text())["epoch"]
+            done = json.loads(state.read_text())["epoch"]
         steps = len(data["images"]) // config.batch
         total = steps * config.epochs
         net.compile(optimizer=keras.optimizers.Adam(config.learning_rate), loss=_losses(role, shape))
         with Progress() as progress:
-            bar = progress.add_task(f"train {role}", total=total, completed=epoch * steps)
-            for epoch in range(epoch, config.epochs):
-                sums: dict[str, float] = {}
+            bar = progress.add_task(f"train {role}", total=total, completed=done * steps)
+            for epoch in range(done, config.epochs):
+                net.reset_metrics()
+                losses: dict[str, Any] = {}
                 for i, (x, y) in enumerate(_batches(data, config, epoch)):
                     at = epoch * steps + i
                     rate = min(1.0, at / 200) * 0.5 * (1 + math.cos(math.pi * at / total))
                     net.optimizer.learning_rate.assign(config.learning_rate * max(rate, 0.005))
-                    if i % 50 == 0 and i:
-                        sums = {k: float(v) for k, v in losses.items()}
-                        progress.update(bar, description=f"train {role} shape {sums['shape_loss']:.3f} score {sums['score_loss']:.3f}")
                     losses = net.train_on_batch(x, y, return_dict=True)
                     progress.advance(bar)
+                sums = {k: float(v) for k, v in losses.items()}
                 net.save(partial)
                 state.write_text(json.dumps({"epoch": epoch + 1, **sums}))
                 progress.console.print(f"{role} epoch {epoch + 1}/{config.epochs}: {sums}")
@@ -322,10 +324,15 @@ def train(
 # --- int8 -------------------------------------------------------------------------------------------------------------------------------
 
 
+def _inference(net: Any) -> Any:
+    # a function of its own: a default argument would become part of the traced signature
+    return lambda x: net(x, training=False)
+
+
 def quantize(run: Path, out: Path, data_root: Path, cache: Path | None = None) -> dict[str, Any]:
     """Convert both nets of a run to int8, calibrated on training examples; returns the bundle's `vision` entry.
 
-    Writes `face.tflite`, `mouth.tflite` and `vision.json` (the spec `FaceTracker` takes) to `out`.
+    Writes `face.tflite`, `mouth.tflite` and `spec.json` (the `vision` entry, as `FaceTracker` takes) to `out`.
     """
     import keras
     import tensorflow as tf
@@ -341,7 +348,7 @@ def quantize(run: Path, out: Path, data_root: Path, cache: Path | None = None) -
         archive.track(net)
         archive.add_endpoint(
             role,
-            lambda x, net=net: net(x, training=False),
+            _inference(net),
             input_signature=[tf.TensorSpec((1, size, size, 1), tf.float32, name="x")],
         )
         folder = run / f"{role}.saved"
@@ -362,5 +369,100 @@ def quantize(run: Path, out: Path, data_root: Path, cache: Path | None = None) -
                 "basis": [[round(float(v), 5) for v in row] for row in shape["basis"]],
                 "threshold": 0.5,
             }
-    (out / "vision.json").write_text(json.dumps(spec) + "\n", encoding="utf-8")
+    (out / "spec.json").write_text(json.dumps(spec) + "\n", encoding="utf-8")
     return spec
+
+
+# --- measuring --------------------------------------------------------------------------------------------------------------------------
+
+
+def load_graphs(folder: Path) -> dict[str, Any]:
+    """The two int8 nets of a folder as callables on float arrays, as `FaceTracker` takes them."""
+    from seehear.runtime import Tensor, discover
+
+    def graph(role: str) -> Any:
+        content = (folder / f"{role}.tflite").read_bytes()
+        interpreter = discover(content).interpreter(model_content=content, num_threads=1)
+        interpreter.allocate_tensors()
+        runner = interpreter.get_signature_runner(role)
+
+        def tensor(d: Mapping[str, Any]) -> Tensor:
+            return Tensor(d["index"], tuple(d["shape"]), np.dtype(d["dtype"]), *d["quantization"])
+
+        x = tensor(runner.get_input_details()["x"])
+        outputs = {name: tensor(d) for name, d in runner.get_output_details().items()}
+
+        def run(values: np.ndarray, content: bytes = content) -> dict[str, np.ndarray]:
+            interpreter.set_tensor(x.index, x.quantise(values))
+            interpreter.invoke()
+            return {name: t.dequantise(interpreter.get_tensor(t.index)) for name, t in outputs.items()}
+
+        return run
+
+    return {role: graph(role) for role in ROLES}
+
+
+def _track_clip(job: tuple[Path, Path]) -> np.ndarray:
+    import av
+
+    from seehear.face_tracker import FaceTracker
+
+    cv2.setNumThreads(1)
+    vision, path = job
+    tracker = FaceTracker(load_graphs(vision), json.loads((vision / "spec.json").read_text(encoding="utf-8")))
+    rows = []
+    with av.open(str(path)) as container:
+        for i, frame in enumerate(container.decode(video=0)):
+            found = tracker.track(frame.to_ndarray(format="rgb24"), i / 25)
+            rows.append(np.full((len(LANDMARKS), 2), np.nan, np.float32) if found is None else found)
+    return np.stack(rows)
+
+
+def track_clips(vision: Path, root: Path, keys: list[str], workers: int = 1) -> dict[str, np.ndarray]:
+    """Landmarks of clips `root/key.mp4` as the product finds them: key -> float32 (frames, 50, 2), NaN where no lips were found."""
+    jobs = [(vision, root / f"{key}.mp4") for key in keys]
+    with mp.get_context("spawn").Pool(workers) as pool:
+        return dict(zip(keys, track(pool.imap(_track_clip, jobs, chunksize=2), "track", total=len(keys)), strict=True))
+
+
+def lip_distances(points: np.ndarray) -> np.ndarray:
+    """The lip distances of `PAIRS` over the eye distance, tilt removed by taking lengths: (frames, 8) of (frames, 50, 2)."""
+    first, second = ([INDEX[pair[k]] for pair in PAIRS] for k in (0, 1))
+    return np.linalg.norm(points[:, second] - points[:, first], axis=-1) / eye_distance(points)[:, None]
+
+
+def compare(found: Mapping[str, np.ndarray], teacher: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """Tracked against teacher landmarks, per clip.
+
+    Returns, per key: `seen` (share of pictures with landmarks), `error` (mean distance of the lip points over the eye distance), `opening` and
+    `width` (correlation over time of inner lip opening and mouth width), `speed` (correlation of the opening's differences),
+    `gain` (deviation of the opening, ours over the teacher's).
+    """
+    scores = {}
+    for key, ours in found.items():
+        theirs = np.asarray(teacher[key], np.float64)[: len(ours)]
+        both = np.isfinite(ours[: len(theirs)]).all((1, 2)) & np.isfinite(theirs).all((1, 2))
+        row = {"seen": float(both.mean())}
+        if both.sum() > 10:
+            a, b = ours[: len(theirs)][both].astype(np.float64), theirs[both]
+            error = np.linalg.norm(a[:, LIP_POINTS] - b[:, LIP_POINTS], axis=-1).mean(1) / eye_distance(b)
+            da, db = lip_distances(a), lip_distances(b)
+            row |= {
+                "error": float(error.mean()),
+                "opening": float(np.corrcoef(da[:, 0], db[:, 0])[0, 1]),
+                "width": float(np.corrcoef(da[:, 4], db[:, 4])[0, 1]),
+                "speed": float(np.corrcoef(np.diff(da[:, 0]), np.diff(db[:, 0]))[0, 1]),
+                "gain": float(da[:, 0].std() / db[:, 0].std()),
+            }
+        scores[key] = row
+    return scores
+
+
+def evaluate(vision: Path, data_root: Path, split: str = "valid", most: int = 24, workers: int = 1) -> dict[str, dict[str, float]]:
+    """Track clips of a split with the int8 nets and compare with the teacher; adds the means as key `mean`."""
+    keys = [key for found in clips(data_root, split).values() for key in found[:most]]
+    with np.load(data_root / "av" / "landmarks.npz") as teacher:
+        scores = compare(track_clips(vision, data_root / "av", keys, workers), teacher)
+    names = ("seen", "error", "opening", "width", "speed", "gain")
+    scores["mean"] = {n: float(np.nanmean([row.get(n, np.nan) for row in scores.values()])) for n in names}
+    return scores
