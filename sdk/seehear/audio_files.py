@@ -183,12 +183,15 @@ def _read_other(file: Path) -> Sound:
             if not container.streams.audio:
                 raise MediaError(f"{file}: expected a file with sound, it has no sound track")
             return _decode_av(av, container, file)
-    except av.FFmpegError as error:
-        raise MediaError(f"{file}: not a sound or video file, or damaged ({error.strerror})") from error
+    except (av.FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise MediaError(f"{file}: not a sound or video file, or damaged ({reason})") from error
 
 
 def _decode_av(av: Any, container: Any, file: Path) -> Sound:
     stream = container.streams.audio[0]
+    if stream.codec_context is None:
+        raise MediaError(f"{file}: its sound is in a format that FFmpeg does not know, or damaged")
     channels, rate = int(stream.codec_context.channels), int(stream.codec_context.sample_rate)
     if not 1 <= channels <= MAX_CHANNELS or not 1 <= rate <= MAX_RATE:
         raise MediaError(f"{file}: damaged header: {channels} channels at {rate} Hz")

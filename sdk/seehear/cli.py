@@ -355,9 +355,17 @@ def _info(arguments: argparse.Namespace) -> int:
         lines.append(f"graph      {name}: {graph['bytes']} bytes, {graph['quantisation']}, {', '.join(graph['operators'])}")
     for key in ("licence", "training", "scores"):
         for name, value in (manifest.get(key) or {}).items():
-            lines.append(f"{key:10} {name}: {value if isinstance(value, (str, int, float)) else json.dumps(value)}")
+            lines.append(f"{key:10} {name}: {_brief(value)}")
     print("\n".join(lines))
     return 0
+
+
+def _brief(value: Any) -> str:
+    """One line for anything; --json shows all of it."""
+    if isinstance(value, list):
+        return f"{len(value)} entries"
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 100 else text[:97] + "..."
 
 
 def _bench(arguments: argparse.Namespace) -> int:

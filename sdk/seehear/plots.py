@@ -98,7 +98,7 @@ def plot(
             time, 0, 1, where=np.array(trace.states) == state, color=colour, label=state, step="pre", lw=0
         )
     axes[-1].set(ylabel="face", yticks=[], xlabel="seconds", ylim=(0, 1))
-    axes[-1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.9), ncols=len(_STATES), frameon=False)
+    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=len(_STATES), frameon=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90)
     write_atomically(path, buffer.getvalue())

@@ -54,6 +54,8 @@ def _frames_av(file: Path, start: float | None) -> Iterator[tuple[float, np.ndar
             if not container.streams.video:
                 raise MediaError(f"{file}: expected a video, it has no pictures")
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise MediaError(f"{file}: its pictures are in a format that FFmpeg does not know, or damaged")
             stream.thread_type = "AUTO"
             zero = start if start is not None else (container.start_time or 0) / av.time_base
             period = 1 / float(stream.average_rate or 25)
@@ -65,9 +67,10 @@ def _frames_av(file: Path, start: float | None) -> Iterator[tuple[float, np.ndar
                     # stored as the sensor lies; `rotation` says how far to turn it, counter-clockwise
                     image = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
                     yield t, np.ascontiguousarray(image)
-    except av.FFmpegError as error:
+    except (av.FFmpegError, ValueError) as error:
         if last == -np.inf:
-            raise MediaError(f"{file}: not a video file, or damaged ({error.strerror})") from error
+            reason = getattr(error, "strerror", None) or error
+            raise MediaError(f"{file}: not a video file, or damaged ({reason})") from error
     if last == -np.inf:
         raise MediaError(f"{file}: expected a video, not one picture could be decoded")
 
