@@ -1,0 +1,51 @@
+#include "band_layout.h"
+
+#include <cstring>
+
+namespace seehear {
+
+Status BandLayout::Prepare(const std::vector<int>& edges, int bins, double energy) {
+  if (edges.size() < 2) {
+    return Status::Error("bands.edges must hold at least 2 bin indices, got %d", static_cast<int>(edges.size()));
+  }
+  if (edges.front() != 0 || edges.back() != bins) {
+    return Status::Error("bands.edges must run from 0 to %d (all bins), got %d to %d", bins, edges.front(),
+                         edges.back());
+  }
+  for (size_t b = 0; b + 1 < edges.size(); ++b) {
+    if (edges[b + 1] <= edges[b]) {
+      return Status::Error("bands.edges must rise: edges[%d] = %d is followed by %d", static_cast<int>(b), edges[b],
+                           edges[b + 1]);
+    }
+  }
+  edges_ = edges;
+  bins_ = bins;
+  bands_ = static_cast<int>(edges.size()) - 1;
+  singles_ = 0;
+  while (singles_ < bands_ && edges[singles_ + 1] == singles_ + 1) ++singles_;
+  scale_.resize(bands_);
+  for (int b = 0; b < bands_; ++b) scale_[b] = static_cast<float>(1.0 / (energy * (edges[b + 1] - edges[b])));
+  square_.assign(bins, 0.0f);
+  return Status::Ok();
+}
+
+void BandLayout::Power(const float* re, const float* im, float* power) noexcept {
+  float* __restrict square = square_.data();
+  for (int k = 0; k < bins_; ++k) square[k] = re[k] * re[k] + im[k] * im[k];
+  const float* __restrict scale = scale_.data();
+  for (int b = 0; b < singles_; ++b) power[b] = square[b] * scale[b];
+  for (int b = singles_; b < bands_; ++b) {
+    float sum = 0.0f;
+    for (int k = edges_[b]; k < edges_[b + 1]; ++k) sum += square[k];
+    power[b] = sum * scale[b];
+  }
+}
+
+void BandLayout::Expand(const float* values, float* bins) const noexcept {
+  std::memcpy(bins, values, singles_ * sizeof(float));
+  for (int b = singles_; b < bands_; ++b) {
+    for (int k = edges_[b]; k < edges_[b + 1]; ++k) bins[k] = values[b];
+  }
+}
+
+}  // namespace seehear

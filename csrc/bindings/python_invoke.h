@@ -1,0 +1,27 @@
+// A Python callable as the scheduler's invoke function. Its exceptions end here.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <string>
+
+#include "graph.h"
+
+namespace seehear::bindings {
+
+class PythonInvoke {
+ public:
+  void set(pybind11::function function) { function_ = std::move(function); }
+  Invoke invoke() { return {&PythonInvoke::Call, this}; }
+  const std::string& last_error() const { return last_error_; }
+  void clear() { last_error_.clear(); }
+
+ private:
+  static int Call(void* context, int graph) noexcept;
+  void KeepError() noexcept;
+
+  pybind11::function function_;
+  std::string last_error_;
+};
+
+}  // namespace seehear::bindings

@@ -1,0 +1,60 @@
+// Whether a usable face is in sight: hysteresis over images, frozen and late pictures.
+#pragma once
+
+#include <vector>
+
+#include "lip_geometry.h"
+#include "status.h"
+#include "visual_queue.h"
+
+namespace seehear {
+
+struct VisualSpec {
+  int rate = 25;            // images per second that the lip net was taught with
+  int masks_per_image = 4;  // hops per image
+  float delay_ms = 80.0f;   // age of an image when its masks are wanted
+  std::vector<float> mean;  // of the 24 lip features
+  std::vector<float> std_dev;
+  float clip = 4.0f;       // standard deviations
+  int frozen_images = 10;  // so many bit-exact repeats are still a calm face
+  int images_on = 3;       // good images before a face is SEEN
+  int images_off = 2;      // bad images before it is not
+};
+
+enum class FaceStatus { kNone, kSeen, kNoFace, kFrozen, kLate };
+
+class FaceState {
+ public:
+  Status Prepare(const VisualSpec& spec);
+  void Reset() noexcept;
+
+  // Next eligible image, newer than the one before. Returns what it is by itself: kSeen (good), kNoFace or kFrozen.
+  FaceStatus See(const VisualImage& image) noexcept;
+  // At each visual tick, after its images. now, delay: seconds.
+  void Tick(double now, double delay) noexcept;
+
+  FaceStatus status() const { return status_; }
+  bool seen() const { return status_ == FaceStatus::kSeen; }
+  const char* name() const;  // "none", "seen", "no_face", "frozen", "late"
+
+  double newest_time() const { return newest_time_; }      // of the last image; only meaningful after one
+  bool has_image() const { return has_image_; }
+  const float* distances() const { return distances_; }    // of the last good image
+  double distances_time() const { return good_time_; }
+
+ private:
+  bool Repeats(const VisualImage& image) noexcept;
+
+  VisualSpec spec_;
+  FaceStatus status_ = FaceStatus::kNone;
+  bool has_image_ = false;
+  double newest_time_ = 0;
+  double gap_ = 0;  // between the last two images
+  double good_time_ = 0;
+  float distances_[LipGeometry::kDistances] = {};
+  int good_ = 0, bad_ = 0;  // images in a row
+  int repeats_ = 0;         // bit-exact repeats in a row
+  VisualImage last_;
+};
+
+}  // namespace seehear

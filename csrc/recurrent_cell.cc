@@ -1,0 +1,58 @@
+#include "recurrent_cell.h"
+
+#include <algorithm>
+
+#include "fast_math.h"
+
+namespace seehear {
+
+Status RecurrentCell::Prepare(CellKind kind, int units) {
+  if (units < 1 || units > 4096) return Status::Error("units must be 1 to 4096, got %d", units);
+  kind_ = kind;
+  units_ = units;
+  h_.assign(units, 0.0f);
+  next_h_.assign(units, 0.0f);
+  const int cells = kind == CellKind::kLstm ? units : 0;
+  c_.assign(cells, 0.0f);
+  next_c_.assign(cells, 0.0f);
+  return Status::Ok();
+}
+
+void RecurrentCell::Reset() noexcept {
+  std::fill(h_.begin(), h_.end(), 0.0f);
+  std::fill(next_h_.begin(), next_h_.end(), 0.0f);
+  std::fill(c_.begin(), c_.end(), 0.0f);
+  std::fill(next_c_.begin(), next_c_.end(), 0.0f);
+}
+
+void RecurrentCell::StepGru(const float* gx, const float* gh) noexcept {
+  const int units = units_;
+  const float* __restrict h = h_.data();
+  float* __restrict next = next_h_.data();
+  for (int i = 0; i < units; ++i) {
+    const float z = Sigmoid(gx[i] + gh[i]);
+    const float r = Sigmoid(gx[units + i] + gh[units + i]);
+    const float n = Tanh(gx[2 * units + i] + r * gh[2 * units + i]);
+    next[i] = z * h[i] + (1.0f - z) * n;
+  }
+}
+
+void RecurrentCell::StepLstm(const float* g) noexcept {
+  const int units = units_;
+  const float* __restrict c = c_.data();
+  float* __restrict next_c = next_c_.data();
+  float* __restrict next = next_h_.data();
+  for (int i = 0; i < units; ++i) {
+    const float input = Sigmoid(g[i]), forget = Sigmoid(g[units + i]);
+    const float candidate = Tanh(g[2 * units + i]), output = Sigmoid(g[3 * units + i]);
+    next_c[i] = forget * c[i] + input * candidate;
+    next[i] = output * Tanh(next_c[i]);
+  }
+}
+
+void RecurrentCell::Commit() noexcept {
+  h_.swap(next_h_);
+  c_.swap(next_c_);
+}
+
+}  // namespace seehear

@@ -1,0 +1,35 @@
+// Lock-free ring of timestamped landmark images: one producer thread, the audio thread consumes.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "lip_geometry.h"
+
+namespace seehear {
+
+struct VisualImage {
+  double t = 0;  // seconds on the sample clock
+  bool has_landmarks = false;
+  float landmarks[2 * LipGeometry::kLandmarks] = {};
+};
+
+class VisualQueue {
+ public:
+  static constexpr int kCapacity = 64;  // 2.5 s at 25 images per second
+
+  // Producer. landmarks: 50 pairs, or nullptr for an image without a face. False if the ring is full.
+  bool Push(const float* landmarks, double t) noexcept;
+
+  // Consumer: the oldest image, or nullptr; valid until Pop.
+  const VisualImage* Front() const noexcept;
+  void Pop() noexcept;
+  void Clear() noexcept;
+
+ private:
+  VisualImage images_[kCapacity];
+  std::atomic<uint32_t> pushed_{0};  // wraps, which the difference to popped_ survives
+  std::atomic<uint32_t> popped_{0};
+};
+
+}  // namespace seehear
