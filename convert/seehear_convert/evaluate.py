@@ -268,6 +268,20 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def quantisation_loss(reference: Path, results: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Mean PESQ and STOI of the float bundle (its ``scores.csv``) minus those of ``results``, per condition."""
+    with reference.open(newline="", encoding="utf-8") as file:
+        floats = {(r["id"], r["condition"]): r for r in csv.DictReader(file)}
+    out: dict[str, dict[str, float]] = {}
+    for condition in ("audio", "av"):
+        pairs = [(floats[r["id"], condition], r) for r in results if r["condition"] == condition and (r["id"], condition) in floats]
+        if pairs:
+            out[condition] = {
+                m: round(float(np.nanmean([float(f[m]) - r[m] for f, r in pairs])), 5) for m in ("pesq", "stoi")
+            } | {"n": len(pairs)}
+    return out
+
+
 def make_mixtures(store_folder: Path, out: Path, count: int = 120, seed: int = 0, split: str = "valid") -> Path:
     """Write mixtures of the store's ``split``: half talkers with a face, half voices; returns the table.
 

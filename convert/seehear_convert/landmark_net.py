@@ -273,8 +273,8 @@ def train(
     Parameters
     ----------
     data_root : folder of the packs (with `av/` and `instruments/`).
-    out : run folder; gets `vision.json`, `face.keras`, `mouth.keras`, `face.shape.npz`, `mouth.shape.npz`. A net whose `.keras`
-        file is there is not trained again; an interrupted one goes on from its last whole epoch.
+    out : run folder; gets `vision.json` and per net `.keras`, `.shape.npz` and `.calibration.npy`. A net whose `.keras` file is there is
+        not trained again; an interrupted one goes on from its last whole epoch.
     cache : where decoded pictures and examples are kept (default `out/cache`).
     """
     import keras
@@ -292,6 +292,7 @@ def train(
         data = examples(role, config, data_root, cache, workers=workers)
         shape = ShapeModel.fit(data["points"][data["labelled"]], config.shapes[role])
         np.savez(out / f"{role}.shape.npz", mean=shape.mean, basis=shape.basis)
+        np.save(out / f"{role}.calibration.npy", data["images"][:600])
         done = 0
         net = build(role, config)
         if partial.exists() and state.exists():
@@ -329,8 +330,8 @@ def _inference(net: Any) -> Any:
     return lambda x: net(x, training=False)
 
 
-def quantize(run: Path, out: Path, data_root: Path, cache: Path | None = None) -> dict[str, Any]:
-    """Convert both nets of a run to int8, calibrated on training examples; returns the bundle's `vision` entry.
+def quantize(run: Path, out: Path) -> dict[str, Any]:
+    """Convert both nets of a run to int8, calibrated on 600 of its training examples; returns the bundle's `vision` entry.
 
     Writes `face.tflite`, `mouth.tflite` and `spec.json` (the `vision` entry, as `FaceTracker` takes) to `out`.
     """
@@ -338,7 +339,6 @@ def quantize(run: Path, out: Path, data_root: Path, cache: Path | None = None) -
     import tensorflow as tf
 
     config = VisionConfig(**json.loads((run / "vision.json").read_text(encoding="utf-8")))
-    cache = cache or run / "cache"
     out.mkdir(parents=True, exist_ok=True)
     spec: dict[str, Any] = {"landmarks": list(LANDMARKS), "nets": {}}
     for role in ROLES:
@@ -353,7 +353,7 @@ def quantize(run: Path, out: Path, data_root: Path, cache: Path | None = None) -
         )
         folder = run / f"{role}.saved"
         archive.write_out(str(folder), verbose=False)
-        images = examples(role, config, data_root, cache)["images"][:600]
+        images = np.load(run / f"{role}.calibration.npy")
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[role])
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda images=images, role=role: ((role, {"x": normalise(im)}) for im in images)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from . import dsp
@@ -201,10 +202,55 @@ def build_graphs(nets: dict[str, Net], rows: dict[str, dict[str, F32]] | None) -
     return graphs
 
 
+class Streamed:
+    """A net of split graphs run step by step as the core runs it: int8 products, float cells."""
+
+    def __init__(self, net: Net, graphs: dict[str, bytes]) -> None:
+        self.net = net
+        names = [f"{net.name}_{n}" for n in range(1, len(net.layers) + 1)] + [f"{net.name}_out"]
+        self.runners = [(Interpreter(model_content=graphs[n]).get_signature_runner(n)) for n in names]
+
+    @staticmethod
+    def _call(runner: Any, **inputs: F32) -> dict[str, F32]:
+        quantised = {}
+        for name, d in runner.get_input_details().items():
+            scale, zero = d["quantization"]
+            x = inputs[name]
+            quantised[name] = np.clip(np.round(x / scale) + zero, -128, 127).astype(np.int8) if scale else x.astype(np.float32)
+        out = {}
+        for name, y in runner(**quantised).items():
+            scale, zero = runner.get_output_details()[name]["quantization"]
+            out[name] = (y.astype(np.float32) - zero) * scale if scale else y
+        return out
+
+    def run(self, x: F32) -> F32:
+        """Head outputs (T, n) for x (T, D) from a zero state."""
+        states = [np.zeros((1, layer.units), np.float32) for layer in self.net.layers]
+        rows = []
+        for now in x:
+            below = now[None]
+            for n, runner in enumerate(self.runners[:-1]):
+                g = self._call(runner, x=below, h=states[n])
+                states[n] = below = dsp.gru_step(g["gx"], g["gh"], states[n]).astype(np.float32)
+            y = self._call(self.runners[-1], h=below)
+            rows.append(np.concatenate([y[part] for part, _ in self.net.parts], -1)[0])
+        return np.stack(rows)
+
+
+def compare(run: Path, store: Path, sequences: int = 4) -> dict[str, float]:
+    """Rms difference of the IRM between int8 and float nets, streamed over validation mixtures."""
+    config, stats, nets = load_nets(run)
+    audio = nets["audio"]
+    graphs = build_graphs({"audio": audio}, streamed_inputs(config, stats, {"audio": audio}, store))
+    features = BatchMaker(config, store, "audio", "valid", stats)(0)[0][:sequences] / dsp.FeatureSpec().clip
+    reference = audio.run(features)[1]
+    streamed = Streamed(audio, graphs)
+    error = np.stack([streamed.run(x) for x in features]) - reference
+    return {"rms": float(np.sqrt(np.mean(error**2))), "frames": int(error.shape[0] * error.shape[1])}
+
+
 def describe(name: str, model: bytes) -> dict[str, Any]:
     """Manifest entry of a graph: hash, tensors by signature name with shape, dtype and quantisation, operators."""
-    from ai_edge_litert.interpreter import Interpreter
-
     interpreter = Interpreter(model_content=model)
     runner = interpreter.get_signature_runner(name)
 

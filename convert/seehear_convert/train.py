@@ -270,6 +270,7 @@ def train(
     log: list[dict[str, float]] = []
     first = 0
     if checkpoint.exists() and log_file.exists():
+        fitted.optimizer.build(fitted.trainable_variables)
         fitted.load_weights(checkpoint)
         log = json.loads(log_file.read_text(encoding="utf-8"))
         first = int(log[-1]["step"])

@@ -1,0 +1,229 @@
+"""`seehear-convert`: prepare | train | quantize | evaluate | bundle | mixtures, one command each, resumable, with progress."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import corpus
+from .corpus import Clip
+
+NETS = ("landmarks", "audio", "lips", "gate")
+
+
+def _bar(items: Iterable[Any], title: str) -> Iterator[Any]:
+    from rich.progress import track
+
+    yield from track(list(items), title)
+
+
+class _Steps:
+    """A progress bar fed with (step, total, text)."""
+
+    def __init__(self) -> None:
+        from rich.progress import Progress, TimeRemainingColumn
+
+        self.bar = Progress(*Progress.get_default_columns()[:-1], TimeRemainingColumn(), transient=True)
+        self.task = self.bar.add_task("", total=None)
+
+    def __enter__(self) -> _Steps:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def __call__(self, step: int, total: int, text: str) -> None:
+        self.bar.update(self.task, completed=step, total=total, description=text)
+
+
+def _clips(args: argparse.Namespace) -> list[Clip]:
+    clips: list[Clip] = []
+    for folder in args.packs:
+        clips += corpus.read_packs(folder)
+    for folder in args.grid:
+        clips += corpus.read_grid(folder, args.recipe, args.seed)
+    for folder in args.speech:
+        clips += corpus.read_speech_folder(folder, args.ship)
+    for folder in args.chime:
+        clips += corpus.read_noise_folder(folder, "chime", "", args.ship)
+    for folder in args.noise:
+        clips += corpus.read_noise_folder(folder, "folder", "", args.ship)
+    if not clips:
+        raise ValueError("nothing to prepare: name at least one of --packs, --grid, --speech, --chime, --noise with a folder of clips")
+    # Nothing of a test split ever enters the store.
+    return [c for c in clips if not c.split.startswith("test")]
+
+
+def _prepare(args: argparse.Namespace) -> dict[str, Any]:
+    from seehear.audio_files import read_audio_at
+    from seehear.face_tracker import FaceTracker
+    from seehear.video_files import read_video
+
+    from .landmark_net import tracker_from
+
+    tracker: FaceTracker | None = None
+
+    def read(path: str) -> Any:
+        return read_audio_at(path, corpus.RATE)
+
+    def track(path: str) -> Any:
+        nonlocal tracker
+        tracker = tracker or tracker_from(args.landmark_net)
+        tracker.reset()
+        points = [tracker.track(image, t) for t, image in read_video(path)]
+        return np.array([np.full((50, 2), np.nan) if p is None else p for p in points], np.float32)
+
+    return corpus.prepare(_clips(args), args.out, read, track, _bar)
+
+
+def _train(args: argparse.Namespace) -> dict[str, Any]:
+    from .train import Config, train
+
+    if args.net == "landmarks":
+        from . import landmark_net
+
+        return landmark_net.train(args.store, args.run)
+    kept = args.run / "config.json"
+    config = Config.load(args.config) if args.config else Config.load(kept) if kept.exists() else Config()
+    if args.steps:
+        config.steps[args.net] = args.steps
+    with _Steps() as progress:
+        return train(args.net, config, args.store, args.run, args.workers, progress)
+
+
+def _quantize(args: argparse.Namespace) -> dict[str, Any]:
+    """Mask error of int8 graphs against float, streamed through the core over valid mixtures."""
+    from .quantize import compare
+
+    result = compare(args.run, args.store)
+    if result["rms"] > args.limit:
+        raise ValueError(f"int8 loses more than allowed: rms mask error {result['rms']:.4f}, limit {args.limit}")
+    return result
+
+
+def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
+    from . import evaluate
+
+    with _Steps() as progress:
+        results = evaluate.evaluate(
+            args.mixtures, args.root or args.mixtures.parent, args.bundle, args.out, args.conditions.split(","), args.visual_delay_ms,
+            args.workers, progress,
+        )  # fmt: skip
+    text = evaluate.report(results)
+    (args.out / "report.md").write_text(text, encoding="utf-8")
+    print(text)
+    if args.reference:
+        loss = evaluate.quantisation_loss(args.reference, results)
+        print(json.dumps(loss))
+        if any(row["pesq"] > 0.05 or row["stoi"] > 0.005 for row in loss.values()):
+            raise ValueError(f"int8 loses more than .05 PESQ or .005 STOI against {args.reference}: {loss}")
+    scores = evaluate.summary(results)
+    (args.out / "summary.json").write_text(json.dumps(scores, indent=1), encoding="utf-8")
+    return scores
+
+
+def _bundle(args: argparse.Namespace) -> dict[str, Any]:
+    from .bundle import bundle
+
+    scores = json.loads(args.scores.read_text(encoding="utf-8")) if args.scores else None
+    written = bundle(
+        args.run, args.store, args.out, args.vision, args.name, args.visual_delay_ms, args.floor_db, not args.float, scores
+    )
+    return {"bundle": str(args.out), "name": written.name, "bytes": args.out.stat().st_size}
+
+
+def _mixtures(args: argparse.Namespace) -> dict[str, Any]:
+    from .evaluate import make_mixtures
+
+    return {"mixtures": str(make_mixtures(args.store, args.out, args.count, args.seed))}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser("seehear-convert", description="Train, quantise, score and bundle seehear's networks.")
+    commands = top.add_subparsers(dest="command", required=True)
+
+    p = commands.add_parser("prepare", help="read clips and noise into a store")
+    p.set_defaults(run_command=_prepare)
+    for name, text in (
+        ("packs", "folder with av/, speech/, noise/, an index.csv in each"), ("grid", "the published GRID layout"),
+        ("chime", "CHiME background WAVs, split 8:2"), ("speech", "any folder of clips, with or without video"),
+        ("noise", "any folder of noise"),
+    ):  # fmt: skip
+        p.add_argument(f"--{name}", type=Path, action="append", default=[], metavar="DIR", help=text)
+    p.add_argument("--out", type=Path, required=True, help="the store")
+    p.add_argument("--recipe", default="grid-chime", help="split of --grid (E10)")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--ship", action="store_true", help="weights trained on --speech, --chime, --noise may be shipped")
+    p.add_argument("--landmark-net", type=Path, help="bundle or folder with the landmark nets (default: the shipped bundle)")
+
+    p = commands.add_parser("train", help="train one network; run again to resume")
+    p.set_defaults(run_command=_train)
+    p.add_argument("--net", choices=NETS, required=True, help="in this order; each is frozen for the next")
+    p.add_argument("--store", type=Path, required=True, help="the store (for landmarks: the packs)")
+    p.add_argument("--run", type=Path, required=True, help="folder of the run: config, checkpoints, logs, weights")
+    p.add_argument("--config", type=Path, help="JSON of seehear_convert.train.Config")
+    p.add_argument("--steps", type=int)
+    p.add_argument("--workers", type=int, default=1, help="processes that make mixtures")
+
+    p = commands.add_parser("quantize", help="build int8 graphs and measure their mask error against float")
+    p.set_defaults(run_command=_quantize)
+    p.add_argument("--run", type=Path, required=True)
+    p.add_argument("--store", type=Path, required=True)
+    p.add_argument("--limit", type=float, default=0.02, help="largest rms mask error (default %(default)s)")
+
+    p = commands.add_parser("bundle", help="quantise and write a bundle")
+    p.set_defaults(run_command=_bundle)
+    p.add_argument("--run", type=Path, required=True)
+    p.add_argument("--store", type=Path, required=True)
+    p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--vision", type=Path, help="folder with face.tflite, mouth.tflite, spec.json")
+    p.add_argument("--name", default="default")
+    p.add_argument("--visual-delay-ms", type=float, default=80.0)
+    p.add_argument("--floor-db", type=float, default=-20.0)
+    p.add_argument("--float", action="store_true", help="float32 graphs, the reference of the int8 ones")
+    p.add_argument("--scores", type=Path, help="summary.json of evaluate, kept in the manifest")
+
+    p = commands.add_parser("evaluate", help="PESQ, STOI, ESTOI, SI-SDR on a list of mixtures, with controls")
+    p.set_defaults(run_command=_evaluate)
+    p.add_argument("--mixtures", type=Path, required=True, help="CSV: id,group,kind,snr_db,talker,video,noisy,clean")
+    p.add_argument("--root", type=Path, help="folder its paths are relative to (default: the CSV's)")
+    p.add_argument("--bundle", type=Path, required=True)
+    p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--conditions", default="noisy,audio,av,shuffled,static")
+    p.add_argument("--visual-delay-ms", type=float, help="default: the bundle's")
+    p.add_argument("--reference", type=Path, help="scores.csv of the float bundle; fails when int8 loses too much")
+    p.add_argument("--workers", type=int, default=2)
+
+    p = commands.add_parser("mixtures", help="write a list of validation mixtures to choose on")
+    p.set_defaults(run_command=_mixtures)
+    p.add_argument("--store", type=Path, required=True)
+    p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--count", type=int, default=120)
+    p.add_argument("--seed", type=int, default=0)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; prints a JSON summary. Exit code 1 on errors, each one sentence."""
+    args = parser().parse_args(argv)
+    try:
+        print(json.dumps(args.run_command(args)))
+    except (ValueError, OSError, ImportError) as error:
+        print(f"seehear-convert {args.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to resume", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

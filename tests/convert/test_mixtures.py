@@ -1,0 +1,62 @@
+"""Mixtures: repeatable, exact in their targets, lips aligned as the stream aligns them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from seehear_convert import dsp, mixtures
+from seehear_convert.corpus import Store
+from seehear_convert.train import BatchMaker, Config
+
+
+@pytest.mark.parametrize("net", ["audio", "lips", "gate"])
+def test_a_batch_is_a_pure_function_of_seed_and_step(store: Path, net: str) -> None:
+    config = Config(batch=4, seconds=1.0)
+    stats = {"features": {"mean": [0.0] * 128, "std": [3.0] * 128}, "lips": {"mean": [0.0] * 24, "std": [1.0] * 24}}
+    first, again = (BatchMaker(config, store, net, "train", stats) for _ in range(2))
+    first(1)
+    for a, b in zip(first(5), again(5), strict=True):
+        assert np.array_equal(a, b)
+    assert not np.array_equal(first(5)[0], first(6)[0])
+
+
+def test_irm_is_one_without_noise_and_zero_without_speech() -> None:
+    x = dsp.stft(np.random.default_rng(0).standard_normal(8000))
+    edges, spec = dsp.band_edges(), dsp.FeatureSpec()
+    assert mixtures.audio_arrays(x, 0 * x, spec, dsp.STANDARD, edges)[1].min() > 0.999
+    assert mixtures.audio_arrays(0 * x, x, spec, dsp.STANDARD, edges)[1].max() == 0
+    half = mixtures.audio_arrays(x, x, spec, dsp.STANDARD, edges)[1]
+    assert np.allclose(half, np.sqrt(0.5), atol=1e-5)
+
+
+def test_binary_mask_is_zero_in_silence_only_when_normalised_by_the_utterance() -> None:
+    clean = np.ones((4, 128), np.float32) * np.array([[1.0], [1e-6], [1.0], [0.0]], np.float32)
+    assert mixtures.ideal_binary_mask(clean, 1e-4).mean(axis=1).tolist() == [1, 0, 1, 0]
+    assert mixtures.ideal_binary_mask(clean, 1e-5, "sources").mean(axis=1).tolist() == [1, 1, 1, 0]
+
+
+@given(delay=st.floats(0, 0.12))
+def test_no_lip_feature_comes_from_the_future(delay: float) -> None:
+    distances = np.random.default_rng(0).uniform(0.1, 1, (50, 10)).astype(np.float32)
+    times = (np.arange(50) / 25).astype(np.float32)
+    excerpt = mixtures.Excerpt(np.zeros(32000, np.float32), np.zeros(32000, np.float32), distances, times)
+    rng = np.random.default_rng(0)
+    before = mixtures.lip_arrays(excerpt, rng, dsp.STANDARD, 4, augment=False, delay=delay)
+    excerpt.distances = np.where(times[:, None] > 1.0, 9, distances).astype(np.float32)
+    after = mixtures.lip_arrays(excerpt, rng, dsp.STANDARD, 4, augment=False, delay=delay)
+    unchanged = int((1.0 + delay - 0.01) / 0.04)
+    assert np.array_equal(before[:unchanged], after[:unchanged])
+    assert not np.array_equal(before, after)
+
+
+def test_competing_talkers_are_never_the_target(store: Path) -> None:
+    maker = mixtures.MixtureMaker(Store(store), "train", 1.0, lips=True)
+    for n in range(20):
+        e = maker.draw(np.random.default_rng(n))
+        assert np.isfinite(e.speech).all() and np.isfinite(e.noise).all()
+        assert e.kind in {"noise", "talker", "babble"}
+        assert mixtures.active_rms(e.speech) == pytest.approx(1.0, rel=1e-3)

@@ -1,0 +1,73 @@
+"""The whole host pipeline on a tiny store: train, resume, quantise, bundle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+from seehear_convert import bundle, quantize, train  # noqa: E402
+
+
+def config() -> train.Config:
+    return train.Config(
+        audio_units=[8, 8], lip_units=[8], gate_units=[8], batch=4, seconds=1.0, steps={"audio": 6, "lips": 6, "gate": 6}
+    )
+
+
+@pytest.fixture(scope="module")
+def run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    for net in ("audio", "lips", "gate"):
+        train.train(net, config(), store, folder)
+    return folder
+
+
+def test_gate_training_leaves_the_first_two_nets_frozen(store: Path, run: Path) -> None:
+    before = {n: (run / f"{n}.keras").read_bytes() for n in ("audio", "lips")}
+    (run / "gate.keras").unlink()
+    train.train("gate", config(), store, run)
+    assert before == {n: (run / f"{n}.keras").read_bytes() for n in ("audio", "lips")}
+
+
+def test_an_interrupted_training_resumes_at_its_checkpoint(store: Path, tmp_path: Path) -> None:
+    train.train("audio", config(), store, tmp_path)
+    longer = config()
+    longer.steps["audio"] = 9
+    seen: list[int] = []
+    train.train("audio", longer, store, tmp_path, progress=lambda step, *_: seen.append(step))
+    assert seen == [7, 8, 9]
+    assert [row["step"] for row in json.loads((tmp_path / "audio.log.json").read_text())] == [6, 9]
+
+
+def test_unknown_config_keys_are_named(tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text('{"sede": 1}')
+    with pytest.raises(ValueError, match="sede"):
+        train.Config.load(tmp_path / "c.json")
+
+
+def test_int8_nets_stay_close_to_float_when_streamed(store: Path, run: Path) -> None:
+    assert quantize.compare(run, store, sequences=2)["rms"] < 0.02
+
+
+@pytest.mark.parametrize("quantised", [True, False])
+def test_the_bundle_holds_every_graph_under_its_signature_names(store: Path, run: Path, tmp_path: Path, quantised: bool) -> None:
+    written = bundle.bundle(run, store, tmp_path / "tiny.seehear", quantised=quantised)
+    graphs = written.manifest["graphs"]
+    assert set(graphs) == {"audio_1", "audio_2", "audio_out", "lips_1", "lips_out", "gate_1", "gate_out"}
+    assert {g["quantisation"] for g in graphs.values()} == {"int8" if quantised else "float32"}
+    assert graphs["audio_1"]["inputs"]["x"]["shape"] == [1, 128]
+    assert set(graphs["gate_out"]["outputs"]) == {"gate", "mask"}
+    assert set(graphs["audio_1"]["operators"]) == {"FULLY_CONNECTED"}
+    assert written.manifest["training"]["data"][0]["licence"] == "CC0"
+
+
+def test_the_streamed_reference_equals_the_batch_reference(store: Path, run: Path) -> None:
+    _, _, nets = quantize.load_nets(run)
+    graphs = quantize.build_graphs({"audio": nets["audio"]}, None)
+    x = np.random.default_rng(0).uniform(-1, 1, (20, 128)).astype(np.float32)
+    assert np.allclose(quantize.Streamed(nets["audio"], graphs).run(x), nets["audio"].run(x[None])[1][0], atol=1e-5)
