@@ -1,7 +1,8 @@
 """Static checker: which graph of a bundle runs where on a board, and why not on the NPU.
 
-Everything is judged from the bundle's manifest (operators, tensor shapes and types, sizes); no graph is opened and no
-hardware is needed, so the same rules serve the table in the documentation, ``seehear boards check`` and emulation.
+Everything is judged from the bundle's manifest (operators, tensor shapes and types, sizes); no graph is
+opened and no hardware is needed, so the same rules serve the documentation, ``seehear boards check`` and
+emulation.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .profile import INTERFACES, Board, BoardError, Family, list_families
+from seehear.boards.profile import INTERFACES, Board, Family, list_families
+from seehear.errors import BoardError
 
 #: What a process that enhances a WAV may take, in MiB: the project's own ceiling, tested elsewhere.
 PROCESS_MIB = 120
@@ -18,7 +20,7 @@ PROCESS_MIB = 120
 FIRMWARE_RAM_KIB = 64
 FIRMWARE_CODE_KIB = 96
 
-#: The network whose graphs go to an NPU by default: an NPU's overhead in each call is paid once an image there,
+#: The network whose graphs go to an NPU by default: the overhead of each call is paid once an image there,
 #: but once a hop in the others.
 NPU_NETWORKS = ("lips",)
 
@@ -60,7 +62,7 @@ class GraphPlacement:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `check` found; `memory` are sentences, `problems` those that stop the bundle from running at all."""
+    """What `check` found; `memory` are sentences, `problems` those that stop the bundle."""
 
     board: Board
     placements: tuple[GraphPlacement, ...]
@@ -84,7 +86,8 @@ def _operators(name: str, graph: Mapping[str, Any]) -> Sequence[str]:
     operators = graph.get("operators")
     if not operators:
         raise BoardError(
-            f"Graph '{name}' has no list of operators in the manifest; write the bundle again with seehear-convert."
+            f"Graph '{name}' has no list of operators in the manifest; write the bundle again "
+            "with seehear-convert."
         )
     return [str(operator) for operator in operators]
 
@@ -149,8 +152,8 @@ def _split(operators: Sequence[str], family: Family) -> tuple[list[str], list[st
         first = taken.index(False)
         taken = [i < first for i in range(len(taken))]
     pieces = sum(1 for i, mine in enumerate(taken) if mine and (i == 0 or not taken[i - 1]))
-    on_npu = [operator for operator, mine in zip(operators, taken) if mine]
-    on_cpu = [operator for operator, mine in zip(operators, taken) if not mine]
+    on_npu = [operator for operator, mine in zip(operators, taken, strict=True) if mine]
+    on_cpu = [operator for operator, mine in zip(operators, taken, strict=True) if not mine]
     return on_npu, on_cpu, pieces
 
 
@@ -170,11 +173,15 @@ def _place(name: str, graph: Mapping[str, Any], family: Family, fallback: Family
     if listed is not None:
         unlisted = [op for op in operators if op not in listed and op != own and op not in compiled]
         if unlisted:
-            reasons.append(f"{', '.join(dict.fromkeys(unlisted))} is not in the operator list of {family.name}")
+            reasons.append(
+                f"{', '.join(dict.fromkeys(unlisted))} is not in the operator list of {family.name}"
+            )
             if family.limits.one_partition:
                 after = len(on_cpu) - 1
                 if after > 0:
-                    reasons.append(f"{after} more operators follow it to the CPU, because it makes one partition only")
+                    reasons.append(
+                        f"{after} more operators follow it to the CPU, because it makes one partition only"
+                    )
     limit = family.limits.graph_kib
     if limit is not None and size > limit * 1024:
         reasons.append(f"it has {size} bytes; {family.name} has room for {limit * 1024}")
@@ -260,12 +267,14 @@ def check(manifest: Mapping[str, Any], board: Board, family: str | None = None) 
     told, problems = _memory(manifest, board)
     for placement in placements:
         if not placement.runs:
-            problems.append(f"Graph '{placement.graph}' runs nowhere on {board.name}: {placement.reasons[0]}.")
+            problems.append(
+                f"Graph '{placement.graph}' runs nowhere on {board.name}: {placement.reasons[0]}."
+            )
     return CheckReport(board, placements, tuple(told), tuple(problems))
 
 
 def default_placement(manifest: Mapping[str, Any], board: Board) -> dict[str, str]:
-    """Graph name -> family id: the lip net on the NPU where it fits and can be loaded, the rest on the processor."""
+    """Graph name -> family id: the lip net on the NPU where it fits and loads, the rest on the processor."""
     placement = {name: board.fallback.id for name in _graphs(manifest)}
     lips = [
         graph
@@ -311,7 +320,7 @@ def enforce(
     must = set(streaming_graphs(manifest) if graphs is None else graphs)
     unknown = must - {placement.graph for placement in report.placements}
     if unknown:
-        raise BoardError(f"The bundle has no graph '{sorted(unknown)[0]}'.")
+        raise BoardError(f"The bundle has no graph '{min(unknown)}'.")
     broken = [
         f"Graph '{placement.graph}' does not fit {board.name}: {'; '.join(placement.reasons)}."
         for placement in report.placements
@@ -322,6 +331,14 @@ def enforce(
         raise BoardError(" ".join(broken))
 
 
+def compile_command(board: Board, family: Family) -> str:
+    """The family's compile command with this board's accelerator and id in it; "" without a compile step."""
+    if family.compile is None:
+        return ""
+    accelerator = next((npu.accelerator for npu in board.npus if npu.family is family), "")
+    return family.compile.command.replace("ACCELERATOR", accelerator).replace("BOARD", board.id)
+
+
 def explain(manifest: Mapping[str, Any], board: Board, family: str | None = None) -> str:
     """The report of `check` in words: every graph, where it goes by default, and why."""
     report = check(manifest, board, family)
@@ -330,7 +347,9 @@ def explain(manifest: Mapping[str, Any], board: Board, family: str | None = None
     lines = [f"{board.name}, {asked.name}: {INTERFACES[asked.interface]}"]
     for placement in report.placements:
         where = "NPU" if placement.fits and board.npus else "CPU" if placement.runs else "nowhere"
-        lines.append(f"{placement.graph}: can run on the {where}; by default on '{default[placement.graph]}'.")
+        lines.append(
+            f"{placement.graph}: can run on the {where}; by default on '{default[placement.graph]}'."
+        )
         if placement.reasons:
             lines += [f"  because {reason}" for reason in placement.reasons]
         conditions = [
@@ -339,10 +358,9 @@ def explain(manifest: Mapping[str, Any], board: Board, family: str | None = None
             if asked.operators and asked.operators.get(operator)
         ]
         lines += [f"  provided that {condition}" for condition in conditions]
-        if asked.compile and asked.compile.required and placement.fits and board.npus:
-            if asked.compile.custom_operator not in placement.npu_operators:
-                lines.append(f"  after compiling it: {asked.compile.command}")
+        step = asked.compile if placement.fits and board.npus else None
+        if step and step.required and step.custom_operator not in placement.npu_operators:
+            lines.append(f"  after compiling it: {compile_command(board, asked)}")
     lines += list(report.memory) + [f"Problem: {problem}" for problem in report.problems]
     lines += [f"Not verified: {key}: {why}" for key, why in asked.unverified.items()]
     return "\n".join(lines)
-

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from .profile import Board, get_board, list_boards
+from seehear.boards.profile import Board, get_board, list_boards
 
 _DEVICE_TREES = ("proc/device-tree/compatible", "sys/firmware/devicetree/base/compatible")
 _ELF_MACHINES = {3: "x86", 40: "armv7", 62: "x86-64", 183: "aarch64"}
@@ -22,7 +22,7 @@ class Detection:
 
 
 def read(path: Path) -> str:
-    """A small file of /proc or /sys as text without NULs at its end; "" if it is not there or not readable."""
+    """A small file of /proc or /sys as text without NULs at its end; "" if it cannot be read."""
     try:
         return path.read_bytes().decode("utf-8", "replace").rstrip("\0\n")
     except OSError:
@@ -56,7 +56,7 @@ def pci_devices(root: Path) -> dict[str, Path]:
 
 
 def elf_machine(path: Path) -> str:
-    """Processor family of a program or library ("aarch64", "armv7", "x86-64", "x86"); "" if it is no ELF file."""
+    """Processor family of a program or library ("aarch64", "armv7", "x86-64", "x86"); "" if it is none."""
     try:
         with path.open("rb") as file:
             head = file.read(20)
@@ -64,8 +64,7 @@ def elf_machine(path: Path) -> str:
         return ""
     if len(head) < 20 or head[:4] != b"\x7fELF":
         return ""
-    order = "little" if head[5] == 1 else "big"
-    number = int.from_bytes(head[18:20], order)
+    number = int.from_bytes(head[18:20], "little" if head[5] == 1 else "big")
     return _ELF_MACHINES.get(number, f"machine {number}")
 
 
@@ -82,7 +81,7 @@ def kernel_architecture(root: Path) -> str:
 
 
 def user_architecture(root: Path) -> str:
-    """What programs here are built for; a 32-bit system often runs on a 64-bit kernel. Falls back to the kernel's."""
+    """What programs are built for (32-bit systems often run on a 64-bit kernel); else what the kernel is."""
     for name in ("bin/sh", "usr/bin/dash", "usr/bin/env"):
         machine = elf_machine(root / name)
         if machine:
@@ -101,8 +100,8 @@ def detect(root: str | Path = "/") -> list[Detection]:
     Returns
     -------
     list of Detection
-        The host first: by device tree, else the generic profile of its processor. Boards of kind "usb" follow. Empty
-        only if nothing at all is known about the machine.
+        The host first: by device tree, else the generic profile of its processor. Boards of kind "usb"
+        follow. Empty only if nothing at all is known about the machine.
     """
     root = Path(root)
     compatible, usb, pci = device_tree(root), usb_devices(root), pci_devices(root)
@@ -110,7 +109,9 @@ def detect(root: str | Path = "/") -> list[Detection]:
     attached = []
     for board in list_boards():
         if board.kind == "usb":
-            ids = [f"USB id {i}" for i in board.usb if i in usb] + [f"PCI id {i}" for i in board.pci if i in pci]
+            ids = [f"USB id {i}" for i in board.usb if i in usb] + [
+                f"PCI id {i}" for i in board.pci if i in pci
+            ]
             if ids:
                 attached.append(Detection(board, tuple(ids)))
             continue

@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from seehear.errors import BoardError
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:  # tomli is the same parser, published for older Pythons
@@ -24,10 +26,6 @@ INTERFACES = {
 }
 QUANTISATIONS = ("any", "int8", "uint8", "int16", "float16", "float32")
 STEPS = ("install", "compile", "run", "verify", "pitfalls")
-
-
-class BoardError(ValueError):
-    """A board profile is wrong or unknown, or a bundle breaks a board's limits."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Limits:
 class Family:
     """One kind of NPU with its software; several boards share it.
 
-    ``operators`` maps a TFLite operator name to its condition ("" if there is none); None means that all are taken.
+    ``operators`` maps a TFLite operator name to its condition ("" if there is none); None means all.
     """
 
     id: str
@@ -84,10 +82,10 @@ class Family:
     delegate: Delegate | None
     compile: Compile | None
     limits: Limits
-    operators: Mapping[str, str] | None
-    steps: Mapping[str, tuple[str, ...]]
-    sources: Mapping[str, tuple[str, ...]]
-    unverified: Mapping[str, str]
+    operators: Mapping[str, str] | None = field(repr=False)
+    steps: Mapping[str, tuple[str, ...]] = field(repr=False)
+    sources: Mapping[str, tuple[str, ...]] = field(repr=False)
+    unverified: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -113,8 +111,9 @@ class Core:
 class Board:
     """One board.
 
-    ``mib`` lists the memory sizes that are sold (MiB, smallest first). ``ram_kib`` and ``flash_kib`` are those of a
-    microcontroller. ``npus`` is in order of preference. ``fallback`` is the family that runs what no NPU takes.
+    ``mib`` lists the memory sizes that are sold (MiB, smallest first). ``ram_kib`` and ``flash_kib`` are
+    those of a microcontroller. ``npus`` is in order of preference. ``fallback`` is the family that runs
+    what no NPU takes.
     """
 
     id: str
@@ -130,10 +129,10 @@ class Board:
     device_tree: tuple[str, ...]
     usb: tuple[str, ...]
     pci: tuple[str, ...]
-    set_up: tuple[str, ...]
-    pitfalls: tuple[str, ...]
-    sources: Mapping[str, tuple[str, ...]]
-    unverified: Mapping[str, str]
+    set_up: tuple[str, ...] = field(repr=False)
+    pitfalls: tuple[str, ...] = field(repr=False)
+    sources: Mapping[str, tuple[str, ...]] = field(repr=False)
+    unverified: Mapping[str, str] = field(repr=False)
 
 
 class _Table:
@@ -159,7 +158,7 @@ class _Table:
         return value
 
     def text(self, key: str, default: Any = None) -> str:
-        return self._take(key, str, "a text", _REQUIRED if default is None else default)
+        return str(self._take(key, str, "a text", _REQUIRED if default is None else default))
 
     def choice(self, key: str, choices: tuple[str, ...]) -> str:
         value = self.text(key)
@@ -168,7 +167,7 @@ class _Table:
         return value
 
     def flag(self, key: str, default: bool | None = None) -> bool:
-        return self._take(key, bool, "true or false", _REQUIRED if default is None else default)
+        return bool(self._take(key, bool, "true or false", _REQUIRED if default is None else default))
 
     def number(self, key: str, optional: bool = False) -> Any:
         value = self._take(key, (int, float), "a number greater than 0", None if optional else _REQUIRED)
@@ -224,11 +223,15 @@ def _covered(key: str, sources: Mapping[str, Any]) -> bool:
     return any(".".join(parts[:n]) in sources for n in range(1, len(parts) + 1))
 
 
-def _sources(where: str, table: _Table, needed: list[str]) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+def _sources(
+    where: str, table: _Table, needed: list[str]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
     sources = table.table("sources").lists()
     for key in needed:
         if not _covered(key, sources):
-            raise BoardError(f"{where}: '{key}' has no source; add it to [sources] (a URL or the name of a document).")
+            raise BoardError(
+                f"{where}: '{key}' has no source; add it to [sources] (a URL or the name of a document)."
+            )
     unverified = table.table("unverified", optional=True).pairs()
     for key in unverified:
         if not _covered(key, sources):
