@@ -26,6 +26,7 @@ Status BandLayout::Prepare(const std::vector<int>& edges, int bins, double energ
   scale_.resize(bands_);
   for (int b = 0; b < bands_; ++b) scale_[b] = static_cast<float>(1.0 / (energy * (edges[b + 1] - edges[b])));
   square_.assign(bins, 0.0f);
+  bin_gain_.assign(bins, 0.0f);
   return Status::Ok();
 }
 
@@ -41,10 +42,17 @@ void BandLayout::Power(const float* re, const float* im, float* power) noexcept 
   }
 }
 
-void BandLayout::Expand(const float* values, float* bins) const noexcept {
-  std::memcpy(bins, values, singles_ * sizeof(float));
+void BandLayout::Apply(const float* gain, float* re, float* im) noexcept {
+  float* __restrict bin_gain = bin_gain_.data();
+  std::memcpy(bin_gain, gain, singles_ * sizeof(float));
   for (int b = singles_; b < bands_; ++b) {
-    for (int k = edges_[b]; k < edges_[b + 1]; ++k) bins[k] = values[b];
+    for (int k = edges_[b]; k < edges_[b + 1]; ++k) bin_gain[k] = gain[b];
+  }
+  float* __restrict real = re;
+  float* __restrict imaginary = im;
+  for (int k = 0; k < bins_; ++k) {
+    real[k] *= bin_gain[k];
+    imaginary[k] *= bin_gain[k];
   }
 }
 

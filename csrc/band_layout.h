@@ -18,8 +18,8 @@ class BandLayout {
 
   // power: M values, the mean of |X|^2 / energy over the bins of each band.
   void Power(const float* re, const float* im, float* power) noexcept;
-  // bins: every bin takes the value of its band.
-  void Expand(const float* values, float* bins) const noexcept;
+  // Multiplies every bin of the spectrum with the gain of its band; gain: M values.
+  void Apply(const float* gain, float* re, float* im) noexcept;
 
  private:
   int bands_ = 0;
@@ -27,7 +27,8 @@ class BandLayout {
   int singles_ = 0;  // leading bands of one bin, where band index = bin index
   std::vector<int> edges_;
   std::vector<float> scale_;  // 1 / (energy * width) per band
-  std::vector<float> square_;
+  std::vector<float> square_;    // |X|^2 per bin
+  std::vector<float> bin_gain_;
 };
 
 }  // namespace seehear

@@ -86,7 +86,7 @@ Status HopScheduler::Prepare(const SchedulerConfig& config) {
   }
 
   samples_.assign(frame_.hop, 0.0f);
-  for (auto* per_bin : {&re_, &im_, &bin_gain_}) per_bin->assign(frame_.bins(), 0.0f);
+  for (auto* per_bin : {&re_, &im_}) per_bin->assign(frame_.bins(), 0.0f);
   for (auto* per_band : {&power_, &feature_values_, &irm_, &ibm_, &product_, &gate_, &mask_, &gain_}) {
     per_band->assign(bands(), 0.0f);
   }
@@ -171,15 +171,8 @@ void HopScheduler::Process(const float* in, float* out) noexcept {
   Fuse();
 
   fusion_.Gain(mask_.data(), floor_gain_.load(std::memory_order_relaxed), strength(), gain_.data());
-  bands_.Expand(gain_.data(), bin_gain_.data());
-  float* __restrict re = re_.data();
-  float* __restrict im = im_.data();
-  const float* __restrict gain = bin_gain_.data();
-  for (int k = 0; k < frame_.bins(); ++k) {
-    re[k] *= gain[k];
-    im[k] *= gain[k];
-  }
-  synthesizer_.Process(re, im, out);
+  bands_.Apply(gain_.data(), re_.data(), im_.data());
+  synthesizer_.Process(re_.data(), im_.data(), out);
   ++hop_index_;
   counters_.Add(Counter::kHops);
 }

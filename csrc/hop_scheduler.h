@@ -124,7 +124,7 @@ class HopScheduler {
 
   long long hop_index_ = 0;
   bool audio_ok_ = false;
-  std::vector<float> samples_, re_, im_, bin_gain_;
+  std::vector<float> samples_, re_, im_;
   std::vector<float> power_, feature_values_, irm_, ibm_, product_, gate_, mask_, gain_;
   float lip_values_[LipFeatures::kSize] = {};
 };

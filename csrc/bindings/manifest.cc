@@ -1,6 +1,7 @@
 #include "manifest.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "pybind11/stl.h"
 
@@ -44,7 +45,14 @@ class Node {
     }
   }
 
-  int Int(const char* key) const { return Value<int>(key, "a whole number"); }
+  // JSON writers differ on whether a whole number may be written 25.0; both are taken.
+  int Int(const char* key) const {
+    const double value = Value<double>(key, "a whole number");
+    if (value != std::floor(value) || std::abs(value) > 1e9) {
+      Fail(Name(key) + " must be a whole number, got " + py::cast<std::string>(py::repr(Get(key))));
+    }
+    return static_cast<int>(value);
+  }
   float Float(const char* key) const { return Value<float>(key, "a number"); }
   std::string Text(const char* key) const { return Value<std::string>(key, "a string"); }
   std::vector<int> Ints(const char* key) const { return Value<std::vector<int>>(key, "a list of whole numbers"); }
