@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from seehear.boards import Board, Detection, Family, check, detect
-from seehear.boards.check import PROCESS_MIB
-from seehear.boards.detect import (
+from seehear.boards.checker import PROCESS_MIB
+from seehear.boards.detector import (
     elf_machine,
     kernel_architecture,
     read,

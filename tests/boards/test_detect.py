@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seehear.boards import detect
-from seehear.boards.detect import elf_machine, kernel_architecture, user_architecture
+from seehear.boards.detector import elf_machine, kernel_architecture, user_architecture
 
 
 @pytest.mark.parametrize(

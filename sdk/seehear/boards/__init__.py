@@ -9,8 +9,8 @@ to it): code and data have names of their own, so neither shadows the other.
 'Google Edge TPU'
 """
 
-from seehear.boards.check import CheckReport, GraphPlacement, check, default_placement, enforce, explain
-from seehear.boards.detect import Detection, detect
+from seehear.boards.checker import CheckReport, GraphPlacement, check, default_placement, enforce, explain
+from seehear.boards.detector import Detection, detect
 from seehear.boards.profile import Board, Family, Npu, get_board, get_family, list_boards, list_families
 from seehear.errors import BoardError
 
