@@ -123,8 +123,13 @@ def paint(image: np.ndarray, points: np.ndarray, unit: float, rng: Rng) -> np.nd
         image = image * (1 + rng.uniform(-0.35, 0.35) * np.clip(outer - inner, 0, 1))
     if rng.random() < 0.5:  # darkness of the mouth, teeth
         image = image * (1 + rng.uniform(-0.6, 0.6) * inner)
+    u = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
+    if rng.random() < 0.25:  # upper teeth, down to somewhere
+        top, low = points[INDEX[13]][1], points[INDEX[14]][1]
+        edge = top + rng.uniform(0.2, 1.1) * max(low - top, 0.02)
+        teeth = inner / (1 + np.exp(np.clip((u[:, None] - edge) / (0.015 * unit), -30, 30)))
+        image = image * (1 - 0.9 * teeth) + 0.9 * teeth * rng.uniform(110, 235)
     if rng.random() < 0.3:  # beard, moustache, or both
-        u = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
         beard = np.zeros((size, size), np.float32)
         spots = [(points[INDEX[17]] + points[INDEX[152]]) / 2, points[INDEX[0]] + [0, -0.12 * unit]]
         for spot, wide, high in zip(spots, (0.55, 0.45), (0.32, 0.12), strict=True):
@@ -278,7 +283,7 @@ class Maker:
             blank = np.zeros((len(self.chosen), 2))
             return Example(relight(self._nothing(rng), rng), blank, False, False)
         picture, points = self._face(rng)
-        warp = random_warp(points, rng)
+        warp = random_warp(points, rng, rng.uniform(0.3, 1.3))
         virtual = warp.virtual(points)
         a, b, mouth = face_frame(virtual)
         rough = rng.random() < (0.5 if self.role == "face" else 0.25)  # first sight, or an eye net that errs on a stranger

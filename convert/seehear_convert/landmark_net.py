@@ -37,14 +37,16 @@ class VisionConfig:
     #: crop side in pixels, half width in eye distances, centre below the eyes in eye distances
     crops: dict[str, dict[str, float]] = field(
         default_factory=lambda: {
-            "face": {"size": 64, "half": 1.7, "down": 0.5},
+            "face": {"size": 96, "half": 1.7, "down": 0.5},
             "mouth": {"size": 64, "half": 0.75, "down": 0.0},
         }
     )
     shapes: dict[str, int] = field(default_factory=lambda: {"face": 20, "mouth": 24})
     #: channels, and residual blocks, at each halving of the resolution
-    widths: tuple[int, ...] = (12, 24, 40, 56)
-    blocks: tuple[int, ...] = (0, 1, 1, 1)
+    widths: dict[str, tuple[int, ...]] = field(
+        default_factory=lambda: {"face": (12, 24, 32, 48, 64), "mouth": (16, 32, 48, 48)}
+    )
+    blocks: dict[str, tuple[int, ...]] = field(default_factory=lambda: {"face": (0, 1, 1, 1, 1), "mouth": (1, 1, 1, 1)})
     hidden: int = 80
     #: examples made once per net, and how often each is seen
     examples: int = 60000
@@ -159,10 +161,11 @@ def examples(
     labelled(data_root, cache, split, config)
     count = config.examples if split == "train" else 4000
     held = "-".join(config.hold_out)
-    path = cache / f"examples-{role}-{split}-{count}-{config.seed}-{held}.npz"
+    side = config.crop(role).size
+    path = cache / f"examples-{role}{side}-{split}-{count}-{config.seed}-{held}.npz"
     if not path.exists():
-        size, n = config.crop(role).size, len(CHOSEN[role])
-        images, points = np.empty((count, size, size), np.uint8), np.empty((count, n, 2), np.float32)
+        n = len(CHOSEN[role])
+        images, points = np.empty((count, side, side), np.uint8), np.empty((count, n, 2), np.float32)
         seen, known = np.empty(count, bool), np.empty(count, bool)
         seeds = range(config.seed * 10_000_000, config.seed * 10_000_000 + count)
         with mp.get_context("spawn").Pool(workers, _start, (role, config, data_root, cache, split)) as pool:
@@ -211,7 +214,7 @@ def build(role: str, config: VisionConfig) -> Any:
     size = config.crop(role).size
     inputs = keras.Input((size, size, 1), name="x")
     x = inputs
-    for width, blocks in zip(config.widths, config.blocks, strict=True):
+    for width, blocks in zip(config.widths[role], config.blocks[role], strict=True):
         x = conv(x, width, 2)
         for _ in range(blocks):
             x = layers.ReLU()(layers.Add()([x, conv(x, width, act=False)]))
@@ -222,16 +225,24 @@ def build(role: str, config: VisionConfig) -> Any:
     return keras.Model(inputs, {"shape": shape, "score": score}, name=role)
 
 
-#: lip distances the product uses, as (from, to) mesh pairs: the net is asked to get these right, not only the points
+#: lip distances the product uses, as (from, to) mesh pairs: the nets are asked to get these right, not only the points
 PAIRS = ((13, 14), (81, 178), (311, 402), (78, 308), (61, 291), (0, 17), (0, 13), (14, 17))
+
+#: the same for the face: eye distance (its unit), and the chin
+FACE_PAIRS = ((33, 263), (133, 362), (33, 362), (133, 263), (1, 152))
+
+#: points that hair hides, so that nobody knows where they are
+VAGUE = (234, 454, 10)
 
 
 def _losses(role: str, model: ShapeModel) -> dict[str, Any]:
     from keras import ops
 
     mean, basis = ops.convert_to_tensor(model.mean), ops.convert_to_tensor(model.basis)
-    first = [LIP_POINTS.index(INDEX[a]) for a, _ in PAIRS]
-    second = [LIP_POINTS.index(INDEX[b]) for _, b in PAIRS]
+    chosen = CHOSEN[role]
+    pairs = PAIRS if role == "mouth" else FACE_PAIRS
+    first, second = ([chosen.index(INDEX[pair[k]]) for pair in pairs] for k in (0, 1))
+    weight = np.array([[0.3 if LANDMARKS[i] in VAGUE else 1.0] for i in chosen], np.float32)
 
     def soft(e: Any) -> Any:  # quadratic near 0, then linear: teachers err too
         return ops.sqrt(ops.square(e) + 0.01**2) - 0.01
@@ -239,12 +250,10 @@ def _losses(role: str, model: ShapeModel) -> dict[str, Any]:
     def shape_loss(y_true: Any, y_pred: Any) -> Any:
         """y_true: points (n, 2p), then 1 where labelled."""
         points = mean + ops.matmul(y_pred, ops.transpose(basis))
-        error = points - y_true[:, :-1]
-        loss = ops.mean(soft(error), -1)
-        if role == "mouth":
-            e = ops.reshape(error, (-1, len(LIP_POINTS), 2))
-            loss = loss + ops.mean(soft(ops.take(e, second, 1) - ops.take(e, first, 1)), (-1, -2))
-        return y_true[:, -1] * loss * 20
+        error = ops.reshape(points - y_true[:, :-1], (-1, len(chosen), 2))
+        places = ops.mean(soft(error) * weight, (-1, -2))
+        lengths = ops.mean(soft(ops.take(error, second, 1) - ops.take(error, first, 1)), (-1, -2))
+        return y_true[:, -1] * (places + lengths) * 20
 
     return {"shape": shape_loss, "score": "binary_crossentropy"}
 

@@ -72,9 +72,12 @@ def mouth_moves(speech: np.ndarray, rate: int = RATE) -> np.ndarray:
         return power[:, (hertz >= low) & (hertz < high)].sum(1) + 1e-9
 
     first, open_vowel, second = band(200, 1100), band(500, 1100), band(1700, 3200)
-    loud = np.sqrt(first / np.percentile(first, 95))
-    opening = np.clip(loud**0.7, 0, 1) * (0.55 + 0.45 * np.sqrt(open_vowel / first))
-    spread = np.tanh(0.6 * (np.log(second / first) + 2.0)) * np.clip(3 * loud, 0, 1)
+    loud = np.sqrt(first / max(np.percentile(first, 95), 1e-6))
+    opening = np.clip(loud**0.7, 0, 1) * (0.35 + 0.35 * np.sqrt(open_vowel / first))
+    voiced = loud > 0.1
+    balance = np.log(second / first)
+    middle = np.median(balance[voiced]) if voiced.any() else 0.0
+    spread = np.tanh(0.5 * (balance - middle)) * np.clip(3 * loud, 0, 1)
     moves = np.stack([np.where(loud > 0.04, opening, 0), spread], 1)
     smooth = np.pad(moves, ((1, 1), (0, 0)), mode="edge")
     return np.asarray(0.2 * smooth[:-2] + 0.6 * smooth[1:-1] + 0.2 * smooth[2:])

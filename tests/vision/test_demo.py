@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cv2")
+pytest.importorskip("skimage")
+
+from seehear import demo  # noqa: E402
+from seehear.audio_files import read_audio  # noqa: E402
+
+
+def kept(name: str) -> np.ndarray:
+    sound = read_audio(Path(str(files("seehear") / "assets" / f"demo_{name}.wav")))
+    assert sound.rate == demo.RATE
+    return sound.samples
+
+
+def test_the_kept_recordings_are_of_one_length_and_hold_sound() -> None:
+    speech, babble = kept("speech"), kept("babble")
+    assert len(speech) == len(babble) > 5 * demo.RATE
+    assert speech.std() > 0.01 and babble.std() > 0.01
+
+
+def test_the_mouth_is_closed_in_silence_and_moves_with_speech() -> None:
+    assert not demo.mouth_moves(np.zeros(demo.RATE))[:, 0].any()
+    moves = demo.mouth_moves(kept("speech"))
+    assert 0 <= moves[:, 0].min() < 0.05 and 0.3 < moves[:, 0].max() <= 1
+    assert np.abs(moves[:, 1]).max() <= 1
+
+
+def test_a_wider_opening_shows_a_darker_mouth_and_leaves_the_eyes_alone() -> None:
+    still = demo.portrait()
+    faces = [demo.speaking_face(still, opening, 0.0).astype(float) for opening in (0.1, 0.4, 0.7)]
+    dark = [face[205:250, 150:210].mean() for face in faces]
+    assert dark[0] > dark[1] > dark[2]
+    assert all(np.array_equal(face[:180], faces[0][:180]) for face in faces)
+
+
+def test_si_sdr_ignores_scale_and_knows_ten_decibels() -> None:
+    rng = np.random.default_rng(0)
+    clean = rng.normal(size=100_000)
+    assert demo.si_sdr(3 * clean, clean) > 100
+    assert demo.si_sdr(clean + 10**-0.5 * rng.normal(size=100_000), clean) == pytest.approx(10, abs=0.1)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("av")
+    pytest.importorskip("matplotlib")
+    out = tmp_path_factory.mktemp("demo")
+    assert demo.main(out) == 0
+    return out
+
+
+def test_the_demo_writes_clip_sounds_and_picture(made: Path) -> None:
+    expected = {"clip.mp4", "clean.wav", "noisy.wav", "audio_only.wav", "audio_visual.wav", "demo.png"}
+    assert {path.name for path in made.iterdir()} == expected
+    sounds = [read_audio(path).samples for path in sorted(made.glob("*.wav"))]
+    assert len({len(samples) for samples in sounds}) == 1 and all(np.isfinite(samples).all() for samples in sounds)
+
+
+def test_the_demo_takes_a_clip_of_ones_own(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert demo.main(tmp_path, made / "clip.mp4") == 0
+    assert "no clean reference" in capsys.readouterr().out
+    assert (tmp_path / "audio_visual.wav").exists() and not (tmp_path / "clean.wav").exists()
