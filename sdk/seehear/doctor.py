@@ -320,7 +320,7 @@ def system_findings(root: Path, found: Sequence[Detection]) -> list[Finding]:
             Finding("note", "board", "not recognised", "Name it: --board; `seehear boards list` shows all.")
         ]
     findings = [
-        Finding("ok", "board", f"{each.board.name} ({each.board.id}), by {'; '.join(each.evidence)}")
+        Finding("ok", "board", f"{each.board.name} ({each.board.id}); {'; '.join(each.evidence)}")
         for each in found
     ]
     kernel, user = kernel_architecture(root), user_architecture(root)
@@ -361,6 +361,9 @@ def placement_findings(board: Board, manifest: Mapping[str, Any]) -> list[Findin
             where = f"{on_npu} on the CPU"
         elif place.partitions:
             where += f", {place.partitions} partition{'s' if place.partitions > 1 else ''}"
+        step = board.npus[0].family.compile if board.npus else None
+        if step and step.required and place.fits and step.custom_operator not in place.npu_operators:
+            where += f"; once compiled with {step.tool}"
         level = "ok" if place.fits else "note" if place.runs else "error"
         findings.append(Finding(level, f"graph {place.graph}", where, "; ".join(place.reasons)))
     return findings

@@ -279,6 +279,9 @@ def test_operators_are_placed(trees: Path, manifest: dict[str, Any]) -> None:
     finding = of(findings, "graph lips_out")
     assert finding.found == "FULLY_CONNECTED on the NPU, LOGISTIC on the CPU, 1 partition"
     assert "LOGISTIC is not in the operator list" in finding.advice
+    assert of(diagnose(trees / "imx93", manifest=manifest), "graph lips_out").found.endswith(
+        "; once compiled with vela"
+    )
 
 
 def test_a_32_bit_system_on_a_64_bit_kernel_is_noted(trees: Path, tmp_path: Path) -> None:
