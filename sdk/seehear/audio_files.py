@@ -1,7 +1,7 @@
 """Sound files in and out.
 
-WAV is read and written here with numpy alone. FLAC, Ogg and the sound of videos come through PyAV (extra `media`), or soundfile
-where that is installed instead.
+WAV is read and written here with numpy alone. FLAC, Ogg and the sound of videos come through PyAV (extra
+`media`), or soundfile where that is installed instead.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def _read_wav(file: Path) -> Sound | None:
                 size = len(data) - at
             if at + size > len(data):
                 raise MediaError(
-                    f"{file}: truncated: the header promises {size} bytes of sound, {len(data) - at} are there"
+                    f"{file}: truncated: its header promises {size} bytes of sound, {len(data) - at} came"
                 )
             return _decode_wav(file, data[at : at + size], *layout)
         at += size + (size & 1)
@@ -215,7 +215,7 @@ def _read_soundfile(file: Path) -> Sound:
         import soundfile
     except (ImportError, OSError) as error:
         raise MissingExtraError(
-            f"{file}: only plain WAV is read without extras: pip install 'seehear[media]' for FLAC, Ogg and video"
+            f"{file}: without extras only plain WAV is read: pip install 'seehear[media]' for the rest"
         ) from error
     try:
         samples, rate = soundfile.read(io.BytesIO(file.read_bytes()), dtype="float32", always_2d=True)

@@ -69,8 +69,9 @@ def measure(model: str = "default", seconds: float = 20.0) -> dict[str, Any]:
     Returns
     -------
     dict
-        Microseconds per hop (p50, p99, max) of each stage for sound alone and with a face, start-up seconds, peak RSS.
-        "nets" include Python's part of calling them; the lip net's time is spread over the hops of an image.
+        Microseconds per hop (p50, p99, max) of each stage for sound alone and with a face, start-up seconds,
+        peak RSS. "nets" include Python's part of calling them; the lip net's time is spread over the hops of
+        an image.
     """
     bundle = bundles.load(model)
     figures: dict[str, Any] = {
@@ -143,7 +144,9 @@ def _fresh_process(bundle: Bundle, seconds: float) -> dict[str, Any]:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
     if done.returncode:
-        raise SeehearError(f"the process that measures start-up failed: {done.stderr.strip().splitlines()[-1:]}")
+        raise SeehearError(
+            f"the process that measures start-up failed: {done.stderr.strip().splitlines()[-1:]}"
+        )
     return {key: round(value, 3) for key, value in json.loads(done.stdout.splitlines()[-1]).items()}
 
 

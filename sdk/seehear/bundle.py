@@ -1,7 +1,7 @@
 """Model bundles: one `.seehear` file holds the manifest and every graph of a product model.
 
-A bundle is a zip without compression. It is read to memory, measured, hashed and checked before an interpreter sees one byte of
-it: a truncated graph given by path has crashed interpreters.
+A bundle is a zip without compression. It is read to memory, measured, hashed and checked before an
+interpreter sees one byte of it: a truncated graph given by path has crashed interpreters.
 """
 
 from __future__ import annotations
@@ -76,6 +76,11 @@ class Bundle:
         return "lips" in self.manifest["networks"]
 
     @property
+    def finds_faces(self) -> bool:
+        """True if the bundle brings the nets that find landmarks in pictures."""
+        return self.has_vision and "nets" in (self.manifest.get("vision") or {})
+
+    @property
     def visual_delay_ms(self) -> float:
         """The age of images the lip net was made for, ms; 0 for an audio-only bundle (E5)."""
         return float(self.manifest["visual"]["delay_ms"]) if self.has_vision else 0.0
@@ -118,8 +123,8 @@ def load(model: str | os.PathLike[str] = "default", public_key: bytes | None = N
     Parameters
     ----------
     model : a name ("default") or a path.
-    public_key : 32 bytes of an Ed25519 public key. If given, the bundle must carry a valid signature of its manifest,
-        which in turn holds the hash of every graph; needs the package `cryptography`.
+    public_key : 32 bytes of an Ed25519 public key. If given, the bundle must carry a valid signature of its
+        manifest, which in turn holds the hash of every graph; needs the package `cryptography`.
 
     Raises
     ------
@@ -162,8 +167,8 @@ def parse(data: bytes, source: str = "memory", public_key: bytes | None = None) 
             digest = hashlib.sha256(content).hexdigest()
             if len(content) != graph["bytes"] or digest != graph["sha256"]:
                 raise BundleError(
-                    f"{graph['file']}: expected {graph['bytes']} bytes with sha256 {graph['sha256'][:12]}..., got "
-                    f"{len(content)} bytes with {digest[:12]}...: the bundle was altered or damaged; fetch it again"
+                    f"{graph['file']}: expected {graph['bytes']} bytes with sha256 {graph['sha256'][:12]}..., "
+                    f"got {len(content)} bytes with {digest[:12]}...: altered or damaged; fetch it again"
                 )
             graphs[name] = content
         if members:
@@ -184,7 +189,8 @@ def write_bundle(
     Parameters
     ----------
     path : where to, ending in `.seehear`.
-    manifest : format 1. `file` (default: graph name + ".tflite"), `sha256` and `bytes` of each graph are filled in here.
+    manifest : format 1. `file` (default: graph name + ".tflite"), `sha256` and `bytes` of each graph are
+        filled in here.
     graphs : graph name -> bytes of its .tflite, exactly the graphs of the manifest.
     private_key : 32 bytes of an Ed25519 private key to sign with; needs `cryptography`.
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seehear import bundle as bundles
-from seehear.audio_files import Sound, mono, read_audio, write_wav
+from seehear.audio_files import Sound, read_audio, write_wav
 from seehear.errors import BatchError, InputError, MediaError, MissingExtraError, OutputError, SeehearError
+from seehear.face_crops import opencv
 from seehear.progress import progress
 
 if TYPE_CHECKING:
@@ -63,13 +64,23 @@ def _parser() -> argparse.ArgumentParser:
 
     enhance = commands.add_parser("enhance", help="enhance the speech of a file, or of a list of files")
     enhance.set_defaults(run=_enhance)
-    enhance.add_argument("input", nargs="?", help="WAV; with the extra media also FLAC, Ogg, mp4, mpg, mkv, webm")
-    enhance.add_argument("-o", "--output", metavar="OUT.wav", help="where the enhanced sound goes, 16-bit WAV")
-    enhance.add_argument("--video", help="the talker's pictures, if they are not in INPUT; starts with the sound")
+    enhance.add_argument(
+        "input", nargs="?", help="WAV; with the extra media also FLAC, Ogg, mp4, mpg, mkv, webm"
+    )
+    enhance.add_argument(
+        "-o", "--output", metavar="OUT.wav", help="where the enhanced sound goes, 16-bit WAV"
+    )
+    enhance.add_argument(
+        "--video", help="the talker's pictures, if they are not in INPUT; starts with the sound"
+    )
     enhance.add_argument("--audio-only", action="store_true", help="do not look at any pictures")
-    enhance.add_argument("--list", metavar="LIST.csv", help="many files: columns id, audio, video; others are ignored")
+    enhance.add_argument(
+        "--list", metavar="LIST.csv", help="many files: columns id, audio, video; others are ignored"
+    )
     enhance.add_argument("--out", metavar="DIR", help="with --list: writes DIR/<id>.wav")
-    enhance.add_argument("--model", default="default", help="name or path of a model bundle (default: default)")
+    enhance.add_argument(
+        "--model", default="default", help="name or path of a model bundle (default: default)"
+    )
     enhance.add_argument("--strength", type=float, default=1.0, help="0 = untouched .. 1 = full (default)")
     enhance.add_argument("--floor-db", type=float, help="least gain in dB (default: the model's)")
     enhance.add_argument("--visual-delay-ms", type=float, default=0.0,
@@ -109,7 +120,8 @@ def _version() -> str:
     return f"seehear {__version__}"
 
 
-# --- enhance --------------------------------------------------------------------------------------------------------
+# --- enhance
+# --------------------------------------------------------------------------------------------------------
 
 
 def _enhance(arguments: argparse.Namespace) -> int:
@@ -123,7 +135,9 @@ def _enhance(arguments: argparse.Namespace) -> int:
         _check_folder(Path(output))
     enhancer = _load(arguments)
     with progress(Path(arguments.input).name, 1000) as advance:
-        report = _enhance_file(enhancer, arguments, arguments.input, arguments.video, arguments.output, advance)
+        report = _enhance_file(
+            enhancer, arguments, arguments.input, arguments.video, arguments.output, advance
+        )
     print(json.dumps(report) if arguments.json else _sentence(report))
     return 0
 
@@ -172,8 +186,13 @@ def _read_list(path: Path) -> list[dict[str, str]]:
             reader = csv.DictReader(file)
             columns = reader.fieldnames or []
             if not {"id", "audio"} <= set(columns):
-                raise MediaError(f"{path}: expected the columns id, audio and video, got {', '.join(columns) or 'none'}")
-            rows = [{**{k: v or "" for k, v in row.items() if k}, "row": str(i)} for i, row in enumerate(reader, 2)]
+                raise MediaError(
+                    f"{path}: expected the columns id, audio and video, got {', '.join(columns) or 'none'}"
+                )
+            rows = [
+                {**{k: v or "" for k, v in row.items() if k}, "row": str(i)}
+                for i, row in enumerate(reader, 2)
+            ]
     except OSError as error:
         raise MediaError(f"{path}: cannot be read ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -219,13 +238,16 @@ def _enhance_file(
     advance: Any,
 ) -> dict[str, Any]:
     """Enhance one file and write what was asked for; the report's keys are those of --json."""
-    from seehear.plots import Trace, plot
+    from seehear.plots import Trace, figure_class, plot
 
+    # what may be missing is looked for first: after minutes of work it would come too late
     sound = read_audio(audio)
-    images = None
-    if not arguments.audio_only:
-        images = _pictures(enhancer, audio, video, sound)
-    trace = Trace() if arguments.plot else None
+    images = None if arguments.audio_only else _pictures(enhancer, audio, video, sound)
+    clean = _clean(arguments.clean, sound) if arguments.clean else None
+    trace = None
+    if arguments.plot:
+        figure_class()
+        trace = Trace()
     hops = max(1, round(sound.seconds * enhancer.bundle.rate / enhancer.bundle.hop))
     count = seen = shown = 0
     gates = 0.0
@@ -234,7 +256,7 @@ def _enhance_file(
     def on_hop(enhancer: Enhancer) -> None:
         nonlocal count, seen, gates, shown
         count += 1
-        seen += enhancer.face_state == "SEEN"
+        seen += enhancer.face_state == "seen"
         gates += enhancer.gate
         stats.update(enhancer.stats if count % _PROGRESS_HOPS == 0 or count >= hops else {})
         if trace is not None:
@@ -249,9 +271,6 @@ def _enhance_file(
     spent = time.perf_counter() - spent
     write_wav(output, result, sound.rate)
     if trace is not None:
-        clean = None
-        if arguments.clean:
-            clean = _same_length(read_audio(arguments.clean), sound, arguments.clean)
         plot(Path(arguments.plot), trace, enhancer, sound.samples, result, sound.rate, clean)
     return {
         "input": audio,
@@ -275,14 +294,18 @@ def _pictures(
     """The pictures that go with the sound, or None if there are none or the model has no use for them."""
     from seehear.video_files import frames
 
-    if video is not None:
-        return frames(video)
-    if sound.has_pictures and enhancer.bundle.has_vision:
-        return frames(audio, sound.start)
-    return None
+    if video is None and not (sound.has_pictures and enhancer.bundle.finds_faces):
+        return None
+    try:
+        opencv()
+    except MissingExtraError as error:
+        raise MissingExtraError(f"{error}; to leave the pictures out: --audio-only") from error
+    return frames(video) if video is not None else frames(audio, sound.start)
 
 
-def _same_length(clean: Sound, sound: Sound, name: str) -> np.ndarray:
+def _clean(name: str, sound: Sound) -> np.ndarray:
+    """The clean sound, as long as the noisy one."""
+    clean = read_audio(name)
     if clean.rate != sound.rate:
         raise MediaError(f"{name}: expected the rate of the input, {sound.rate} Hz, got {clean.rate} Hz")
     return np.pad(clean.samples, (0, max(0, len(sound.samples) - len(clean.samples))))[: len(sound.samples)]
@@ -326,7 +349,8 @@ def _quiet() -> Iterator[None]:
         os.close(sink)
 
 
-# --- info, bench, demo ----------------------------------------------------------------------------------------------
+# --- info, bench, demo
+# ----------------------------------------------------------------------------------------------
 
 
 def _info(arguments: argparse.Namespace) -> int:
@@ -338,8 +362,8 @@ def _info(arguments: argparse.Namespace) -> int:
     profile, latency = manifest["profile"], manifest["latency"]
     lines = [
         f"{bundle.name} ({bundle.source})",
-        f"profile    {profile.get('name', '')}: {profile['rate']} Hz, hop {1e3 * profile['hop'] / profile['rate']:g} ms, "
-        f"delay {latency['algorithmic_ms']:g} ms, {len(manifest['bands']['edges']) - 1} bands",
+        f"profile    {profile.get('name', '')}: {profile['rate']} Hz, "
+        f"hop {1e3 * profile['hop'] / profile['rate']:g} ms, delay {latency['algorithmic_ms']:g} ms, {len(manifest['bands']['edges']) - 1} bands",
     ]
     if bundle.has_vision:
         visual = manifest["visual"]
@@ -352,7 +376,8 @@ def _info(arguments: argparse.Namespace) -> int:
         units = " + ".join(str(layer["units"]) for layer in network["layers"])
         lines.append(f"network    {name}: {network['cell']} {units}, from {', '.join(network['inputs'])}")
     for name, graph in manifest["graphs"].items():
-        lines.append(f"graph      {name}: {graph['bytes']} bytes, {graph['quantisation']}, {', '.join(graph['operators'])}")
+        operators = ", ".join(graph["operators"])
+        lines.append(f"graph      {name}: {graph['bytes']} bytes, {graph['quantisation']}, {operators}")
     for key in ("licence", "training", "scores"):
         for name, value in (manifest.get(key) or {}).items():
             lines.append(f"{key:10} {name}: {_brief(value)}")
@@ -383,7 +408,9 @@ def _demo(arguments: argparse.Namespace) -> int:
     try:
         from seehear import demo
     except ModuleNotFoundError as error:
-        raise MissingExtraError(f"the demo needs more packages ({error}): pip install 'seehear[camera,media]'") from error
+        raise MissingExtraError(
+            f"the demo needs more packages ({error}): pip install 'seehear[camera,media]'"
+        ) from error
     return int(demo.main(arguments.out, arguments.video) or 0)
 
 

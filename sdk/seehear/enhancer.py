@@ -1,7 +1,7 @@
 """The enhancer: sound in, sound out, looking at a face when there is one.
 
-All signal processing happens in `seehear._core`; this file joins the core, the runtime and the face tracker, and brings a caller's
-samples and images into the one form they take.
+All signal processing happens in `seehear._core`; this file joins the core, the runtime and the face tracker,
+and brings a caller's samples and images into the one form they take.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from seehear import _core
 from seehear import bundle as bundles
 from seehear.bundle import Bundle
 from seehear.errors import BundleError, InputError
-from seehear.runtime import Graph, Invoker
+from seehear.runtime import Invoker
 
 #: What `enhance` takes as a video: a path, or (seconds, image) pairs in rising time.
 Video = str | os.PathLike[str] | Iterable[tuple[float, np.ndarray]]
@@ -34,8 +34,8 @@ _RECENT_IMAGES = 1000
 class Enhancer:
     """Streaming speech enhancement with one model on one device (E2-E8).
 
-    Make one with `Enhancer.load`. Sound goes through `process` in blocks of any size; images go to `see` from any thread.
-    Times are seconds on the sample clock: 0 is the first sample after `load` or `reset`.
+    Make one with `Enhancer.load`. Sound goes through `process` in blocks of any size; images go to `see` from
+    any thread. Times are seconds on the sample clock: 0 is the first sample after `load` or `reset`.
 
     Examples
     --------
@@ -63,7 +63,7 @@ class Enhancer:
         self._tracker: Any = None
         self._vision_lock = threading.Lock()
         self._vision_times: deque[float] = deque(maxlen=_RECENT_IMAGES)
-        self._images = self._faces = self._refused = 0
+        self._images = self._faces = 0
         self.strength = strength
         if floor_db is not None:
             self.floor_db = floor_db
@@ -80,7 +80,7 @@ class Enhancer:
         floor_db: float | None = None,
         visual_delay_ms: float | None = None,
     ) -> Enhancer:
-        """Load a model and make everything ready; after this, no block of samples can fail for a configuration reason.
+        """Load a model and make everything ready; after this no block can fail for a configuration reason.
 
         Parameters
         ----------
@@ -88,9 +88,9 @@ class Enhancer:
         board : where the networks run; "cpu".
         rate : sample rate of the blocks in Hz, 8000..48000.
         strength : 0 (sound untouched) .. 1 (full enhancement).
-        floor_db : least gain in dB, at most 0; by default the bundle's.
-        visual_delay_ms : how old an image may be when it is used, 0..1000 ms; by default the bundle's (E5). Choose at least
-            the time from exposure until `see` returns.
+        floor_db : least gain in dB, -80..0; by default the bundle's.
+        visual_delay_ms : how old an image may be when it is used, 0..500 ms; by default the bundle's (E5).
+            Choose at least the time from exposure until `see` returns.
 
         Raises
         ------
@@ -108,23 +108,29 @@ class Enhancer:
         if board != "cpu":
             raise InputError(f"board: expected 'cpu', got {board!r}")
         return cls(
-            model if isinstance(model, Bundle) else bundles.load(model), rate, strength, floor_db, visual_delay_ms
+            model if isinstance(model, Bundle) else bundles.load(model),
+            rate,
+            strength,
+            floor_db,
+            visual_delay_ms,
         )
 
-    # --- sound ------------------------------------------------------------------------------------------------------
+    # --- sound
+    # ------------------------------------------------------------------------------------------------------
 
     def process(self, block: np.ndarray) -> np.ndarray:
         """Enhance the next samples.
 
         Parameters
         ----------
-        block : int16, float32 or float64 [n], any n; floats nominally -1..1. NaN counts as 0, and beyond +-4 is clamped;
-            both are counted in `stats`.
+        block : int16, float32 or float64 [n], any n; floats nominally -1..1. NaN counts as 0, and beyond +-4
+            is clamped; both are counted in `stats`.
 
         Returns
         -------
         numpy.ndarray
-            As many samples of the same dtype, delayed by `latency`. The same samples for any division into blocks.
+            As many samples of the same dtype, delayed by `latency`. The same samples for any division into
+            blocks.
 
         Raises
         ------
@@ -142,7 +148,7 @@ class Enhancer:
         with self._vision_lock:
             self._stream.reset()
             self._vision_times.clear()
-            self._images = self._faces = self._refused = 0
+            self._images = self._faces = 0
             if self._tracker is not None:
                 self._tracker.reset()
 
@@ -160,9 +166,10 @@ class Enhancer:
         ----------
         samples : [n] or [n, channels] (mixed to one), int16 or float.
         rate : Hz, 8000..48000.
-        video : path of a video file, or (seconds, image) pairs in rising time, image as for `see`; time 0 is the first
-            sample. None: sound alone.
-        visual_delay_ms : a file's images need not be waited for, so 0; give the live value to get what a stream gives.
+        video : path of a video file, or (seconds, image) pairs in rising time, image as for `see`, or landmarks
+            as for `see_landmarks` in its place; time 0 is the first sample. None: sound alone.
+        visual_delay_ms : a file's images need not be waited for, so 0; give the live value to get what a
+            stream gives.
         on_hop : called after every hop, for plots and progress.
 
         Returns
@@ -182,7 +189,9 @@ class Enhancer:
         samples = np.asarray(samples)
         if samples.ndim == 2 and 1 <= samples.shape[1] <= 64:
             mixed = samples.mean(axis=1)
-            samples = np.rint(mixed).astype(np.int16) if samples.dtype == np.int16 else mixed.astype(np.float32)
+            samples = (
+                np.rint(mixed).astype(np.int16) if samples.dtype == np.int16 else mixed.astype(np.float32)
+            )
         _checked_block(samples)
         live_delay = self.visual_delay_ms
         self.reset()
@@ -206,7 +215,8 @@ class Enhancer:
         on_hop: Callable[[Enhancer], None] | None,
     ) -> np.ndarray:
         count = len(samples)
-        # the tail that is still in the stream at the end comes out against silence, like every sample before it
+        # the tail that is still in the stream at the end comes out against silence, like every sample before
+        # it
         padded = np.concatenate([samples, np.zeros(stream.latency, samples.dtype)])
         out = np.empty(len(padded), samples.dtype if samples.dtype == np.int16 else np.float32)
         hop = self.bundle.hop * rate / self.bundle.rate
@@ -217,13 +227,19 @@ class Enhancer:
             end = min(len(padded), int(np.ceil(hops * hop)))
             # an image belongs to the hops from its time on: show it before the samples that reach there
             while pending is not None and pending[0] <= end / rate:
-                self.see(pending[1], pending[0])
+                self._look(*pending)
                 pending = next(images, None) if images is not None else None
             out[begin:end] = _run(stream, padded[begin:end])
             begin = end
             if on_hop is not None:
                 on_hop(self)
         return out[stream.latency : stream.latency + count]
+
+    def _look(self, t: float, seen: np.ndarray | None) -> None:
+        if seen is None or np.issubdtype(np.asarray(seen).dtype, np.floating):
+            self.see_landmarks(seen, t)
+        else:
+            self.see(seen, t)
 
     def _images_of(self, video: Video) -> Iterator[tuple[float, np.ndarray]]:
         self._need_vision()
@@ -233,7 +249,8 @@ class Enhancer:
             return frames(video)
         return iter(video)
 
-    # --- images -----------------------------------------------------------------------------------------------------
+    # --- images
+    # -----------------------------------------------------------------------------------------------------
 
     def see(self, image: np.ndarray, t: float) -> bool:
         """Show an image; may be called from any thread, never delays `process`.
@@ -276,8 +293,8 @@ class Enhancer:
 
         Parameters
         ----------
-        points : float (50, 2), pixels, x right and y down, in the order of `seehear.landmarks.LANDMARKS`; None or any
-            NaN means that no face was found.
+        points : float (50, 2), pixels, x right and y down, in the order of `seehear.landmarks.LANDMARKS`;
+            None or any NaN means that no face was found.
         t : as for `see`.
         """
         if points is not None:
@@ -299,9 +316,8 @@ class Enhancer:
             face = points is not None and bool(np.isfinite(points).all())
             self._faces += face
             points = None if points is None else np.ascontiguousarray(points, np.float32)
-            taken = bool(self._scheduler.see(points, float(t)))
-            self._refused += not taken
-        return face and taken
+            taken = self._scheduler.see(points, float(t))
+        return face and bool(taken)
 
     def _need_vision(self) -> None:
         if not self.bundle.has_vision:
@@ -315,7 +331,8 @@ class Enhancer:
             self._tracker = FaceTracker.load(self.bundle)
         return self._tracker
 
-    # --- settings and readings --------------------------------------------------------------------------------------
+    # --- settings and readings
+    # --------------------------------------------------------------------------------------
 
     @property
     def rate(self) -> int:
@@ -334,25 +351,32 @@ class Enhancer:
 
     @strength.setter
     def strength(self, value: float) -> None:
-        self._scheduler.strength = _within("strength", value, 0.0, 1.0)
+        self._set("strength", value)
 
     @property
     def floor_db(self) -> float:
-        """Least gain in dB, -120..0."""
+        """Least gain in dB, -80..0."""
         return float(self._scheduler.floor_db)
 
     @floor_db.setter
     def floor_db(self, value: float) -> None:
-        self._scheduler.floor_db = _within("floor_db", value, -120.0, 0.0)
+        self._set("floor_db", value)
 
     @property
     def visual_delay_ms(self) -> float:
-        """Age in ms at which images are used, 0..1000 (E5)."""
+        """Age in ms at which images are used, 0..500 (E5)."""
         return float(self._scheduler.visual_delay_ms)
 
     @visual_delay_ms.setter
     def visual_delay_ms(self, value: float) -> None:
-        self._scheduler.visual_delay_ms = _within("visual_delay_ms", value, 0.0, 1000.0)
+        self._set("visual_delay_ms", value)
+
+    def _set(self, name: str, value: float) -> None:
+        try:
+            setattr(self._scheduler, name, float(value))
+        except (TypeError, ValueError) as error:
+            reason = error if name in str(error) else f"{name} must be a number, got {value!r}"
+            raise InputError(str(reason)) from error
 
     @property
     def gate(self) -> float:
@@ -361,27 +385,32 @@ class Enhancer:
 
     @property
     def face_state(self) -> str:
-        """NONE, SEEN, NO_FACE, FROZEN or LATE (E7)."""
+        """none, seen, no_face, frozen or late (E7)."""
         return str(self._scheduler.face_state)
 
     @property
     def scheduler(self) -> Any:
-        """The core's `HopScheduler`: views of irm, ibm, gate and mask of the last hop, and the clock `now`."""
+        """The core's `HopScheduler`: irm, ibm, gate and mask of the last hop, and the clock `now`."""
         return self._scheduler
 
     @property
-    def stats(self) -> dict[str, float]:
-        """Counters of the core (clamped samples, failed graphs, dropped images ...) and of vision since `reset`.
+    def last_error(self) -> str:
+        """Why a graph last failed; empty if none has since `reset`."""
+        return str(self._scheduler.last_error)
 
-        `images`, `faces` : shown and with a face; `images_refused` : the queue was full; `vision_ms_mean`,
-        `vision_ms_max` : time of `see` over the last 1000 images.
+    @property
+    def stats(self) -> dict[str, float]:
+        """What happened since `reset`.
+
+        The core's counters (clamped samples, failed graphs, refused images ...) and
+        `images`, `faces` : images shown, and those with a face;
+        `vision_ms_mean`, `vision_ms_max` : time of finding landmarks over the last 1000 images.
         """
         times = list(self._vision_times)
         return {
             **self._scheduler.counters,
             "images": self._images,
             "faces": self._faces,
-            "images_refused": self._refused,
             "vision_ms_mean": 1e3 * sum(times) / len(times) if times else 0.0,
             "vision_ms_max": 1e3 * max(times, default=0.0),
         }
@@ -421,13 +450,3 @@ def _checked_image(image: np.ndarray) -> np.ndarray:
         got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise InputError(f"image: expected uint8 (height, width, 3) RGB or (height, width) gray, got {got}")
     return np.ascontiguousarray(image)
-
-
-def _within(name: str, value: float, low: float, high: float) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name}: expected a number from {low:g} to {high:g}, got {value!r}") from error
-    if not low <= number <= high:
-        raise InputError(f"{name}: expected a number from {low:g} to {high:g}, got {value!r}")
-    return number

@@ -1,7 +1,7 @@
 """Everything seehear raises on purpose.
 
-Each message is one or two plain sentences: what was expected, what came, what to do. `exit_code` is what the command line
-leaves with, so that scripts can tell a broken file from a missing package.
+Each message is one or two plain sentences: what was expected, what came, what to do. `exit_code` is what the
+command line leaves with, so that scripts can tell a broken file from a missing package.
 """
 
 from __future__ import annotations

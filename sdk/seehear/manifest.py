@@ -1,7 +1,8 @@
 """What a bundle's manifest must say (format 1), checked once so that nothing behind it has to doubt it.
 
-The checks are sentences: "manifest: profile.hop: expected a whole number of 1 or more, got 'ten'". Shapes of the networks are
-checked against the graphs here; the graphs' own tensors are checked against the manifest when they are built (runtime.py).
+The checks are sentences: "manifest: profile.hop: expected a whole number of 1 or more, got 'ten'". Shapes of
+the networks are checked against the graphs here; the graphs' own tensors are checked against the manifest
+when they are built (runtime.py).
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def validate(manifest: Any) -> None:
     fusion = _table(_get(manifest, "fusion", ""), "fusion")
     if _get(fusion, "form", "fusion.") not in ("product", "av"):
         fail("fusion.form", "'product' or 'av'", fusion["form"])
-    _number(_get(fusion, "floor_db", "fusion."), "fusion.floor_db", -120, 0)
+    _number(_get(fusion, "floor_db", "fusion."), "fusion.floor_db", -80, 0)
     networks = _table(_get(manifest, "networks", ""), "networks")
     masks = 0
     if "visual" in manifest or "lips" in networks:
@@ -168,7 +169,7 @@ def _visual(visual: Mapping[str, Any], profile: Mapping[str, int]) -> int:
     hops = profile["rate"] / profile["hop"] / rate
     if abs(hops - masks) > 1e-9:
         fail("visual.masks_per_image", f"hops per image = {hops:g}", masks)
-    _number(_get(visual, "delay_ms", "visual."), "visual.delay_ms", 0, 1000)
+    _number(_get(visual, "delay_ms", "visual."), "visual.delay_ms", 0, 500)
     _numbers(_get(visual, "mean", "visual."), "visual.mean", LIP_FEATURES)
     _numbers(_get(visual, "std", "visual."), "visual.std", LIP_FEATURES, positive=True)
     _positive(_get(visual, "clip", "visual."), "visual.clip")
@@ -266,7 +267,7 @@ def _network(
 def _shapes(
     graphs: Mapping[str, Any], name: Any, where: str, inputs: Mapping[str, int], outputs: Mapping[str, int]
 ) -> None:
-    """The graph must have exactly these tensors, each [1, n], int8 or float32 (the core quantises those two)."""
+    """The graph has exactly these tensors, each [1, n], int8 or float32 (what the core converts)."""
     if not isinstance(name, str) or name not in graphs:
         fail(where, f"the name of one of the graphs ({', '.join(graphs)})", name)
     for side, wanted in (("inputs", inputs), ("outputs", outputs)):

@@ -15,7 +15,13 @@ from seehear.errors import MissingExtraError
 if TYPE_CHECKING:
     from seehear.enhancer import Enhancer
 
-_STATES = {"NONE": "0.85", "SEEN": "tab:green", "NO_FACE": "tab:red", "FROZEN": "tab:purple", "LATE": "tab:orange"}
+_STATES = {
+    "none": "0.85",
+    "seen": "tab:green",
+    "no_face": "tab:red",
+    "frozen": "tab:purple",
+    "late": "tab:orange",
+}
 
 
 @dataclass
@@ -42,6 +48,17 @@ class Trace:
         self.states.append(enhancer.face_state)
 
 
+def figure_class() -> Any:
+    """matplotlib's Figure, or a clear error that says how to get it."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError(
+            "plots need matplotlib, which is not installed: pip install 'seehear[plots]'"
+        ) from error
+    return Figure
+
+
 def plot(
     path: Path,
     trace: Trace,
@@ -66,13 +83,9 @@ def plot(
     OutputError
         The file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("--plot needs matplotlib, which is not installed: pip install matplotlib") from error
     sounds = {"before": before, "after": after} | ({"clean": clean} if clean is not None else {})
     rows = len(sounds) + 5
-    figure = Figure(figsize=(11, 1.7 * rows), layout="constrained")
+    figure = figure_class()(figsize=(11, 1.7 * rows), layout="constrained")
     axes = figure.subplots(rows, 1, sharex=True, height_ratios=[3] * (rows - 2) + [1.6, 0.5])
     seconds = len(before) / rate
     for axis, (name, samples) in zip(axes, sounds.items(), strict=False):
@@ -88,7 +101,9 @@ def plot(
     for axis, (name, values) in zip(axes[len(sounds) :], masks.items(), strict=False):
         # every bin of a band shows the band's value, so that the axis is in true frequency
         picture = np.repeat(np.array(values), np.diff(edges), axis=1).T
-        image = axis.imshow(picture, origin="lower", aspect="auto", extent=span, vmin=0, vmax=1, cmap="viridis")
+        image = axis.imshow(
+            picture, origin="lower", aspect="auto", extent=span, vmin=0, vmax=1, cmap="viridis"
+        )
         _label(axis, f"{name}, kHz", image, figure, "")
     time = (np.arange(len(trace.gate)) + 1) * hop
     axes[-2].plot(time, np.mean(trace.gate, axis=1))
@@ -98,7 +113,9 @@ def plot(
             time, 0, 1, where=np.array(trace.states) == state, color=colour, label=state, step="pre", lw=0
         )
     axes[-1].set(ylabel="face", yticks=[], xlabel="seconds", ylim=(0, 1))
-    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=len(_STATES), frameon=False)
+    figure.legend(
+        *axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=len(_STATES), frameon=False
+    )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90)
     write_atomically(path, buffer.getvalue())

@@ -1,11 +1,11 @@
 """The one file that knows the TFLite interpreter.
 
-Runtimes are discovered, not pinned, and probed by building an interpreter from a real graph: some import well and
-fail only then (tflite_runtime beside numpy 2). Graphs come as bytes, never as a path. XNNPACK stays on: int8 GRU layers
-of 160 units were measured ten times faster with it than without.
+Runtimes are discovered, not pinned, and probed by building an interpreter from a real graph: some import well
+and fail only then (tflite_runtime beside numpy 2). Graphs come as bytes, never as a path. XNNPACK stays on:
+int8 GRU layers of 160 units were measured ten times faster with it than without.
 
-Tensors are copied in and out with `set_tensor` and `get_tensor`: a view into the interpreter's memory must not be alive
-during `invoke`, and taking and dropping views on every hop was measured slower than the copies.
+Tensors are copied in and out with `set_tensor` and `get_tensor`: a view into the interpreter's memory must
+not be alive during `invoke`, and taking and dropping views on every hop was measured slower than the copies.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -104,20 +105,23 @@ def discover(content: bytes) -> Runtime:
     tried = []
     for name in [forced] if forced else RUNTIMES:
         try:
-            # the parent first: tensorflow.lite is an attribute that is loaded on demand, not a module of its own
+            # the parent first: tensorflow.lite is an attribute that is loaded on demand, not a module of its
+            # own
             parent = importlib.import_module(name)
             module = parent.lite if name == "tensorflow" else importlib.import_module(RUNTIMES[name])
             module.Interpreter(model_content=content, num_threads=1).allocate_tensors()
         except ModuleNotFoundError as error:
             tried.append(f"{name}: not installed" if error.name == name else f"{name}: {error}")
         except Exception as error:  # whatever a broken installation raises: the next runtime may work
-            tried.append(f"{name}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+            tried.append(
+                f"{name}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            )
         else:
             runtime = Runtime(name, str(getattr(parent, "__version__", "unknown")), module.Interpreter)
             _found[forced] = runtime
             return runtime
     raise RuntimeUnavailableError(
-        f"no TFLite runtime works here ({'; '.join(tried)}): pip install ai-edge-litert (armv7l: tflite-runtime)"
+        f"no TFLite runtime works here ({'; '.join(tried)}): pip install 'seehear[runtime]'"
     )
 
 
@@ -158,22 +162,30 @@ class Graph:
         self._content = bundle.graphs[name]
         options = {"experimental_delegates": list(delegates)} if delegates else {}
         try:
-            self._interpreter = self.runtime.interpreter(model_content=self._content, num_threads=1, **options)
+            self._interpreter = self.runtime.interpreter(
+                model_content=self._content, num_threads=1, **options
+            )
             self._interpreter.allocate_tensors()
             signature = self._interpreter.get_signature_runner(name)
             inputs, outputs = signature.get_input_details(), signature.get_output_details()
         except (ValueError, RuntimeError) as error:
-            raise BundleError(f"{bundle.source}: graph {name}: {self.runtime.name} refuses it ({error})") from error
+            raise BundleError(
+                f"{bundle.source}: graph {name}: {self.runtime.name} refuses it ({error})"
+            ) from error
         specification = bundle.manifest["graphs"][name]
         self.inputs = self._check(f"{bundle.source}: graph {name}: input", inputs, specification["inputs"])
-        self.outputs = self._check(f"{bundle.source}: graph {name}: output", outputs, specification["outputs"])
+        self.outputs = self._check(
+            f"{bundle.source}: graph {name}: output", outputs, specification["outputs"]
+        )
 
     @staticmethod
     def _check(
         where: str, found: Mapping[str, Mapping[str, Any]], expected: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, Tensor]:
         if sorted(found) != sorted(expected):
-            raise BundleError(f"{where}s: expected {', '.join(sorted(expected))}, got {', '.join(sorted(found))}")
+            raise BundleError(
+                f"{where}s: expected {', '.join(sorted(expected))}, got {', '.join(sorted(found))}"
+            )
         tensors = {}
         for name, wanted in expected.items():
             detail = found[name]
@@ -181,7 +193,11 @@ class Graph:
             dtype = np.dtype(detail["dtype"])
             shape = tuple(int(n) for n in detail["shape"])
             real = dtype.kind == "f"
-            got = (list(shape), dtype.name) if real else (list(shape), dtype.name, float(scale), int(zero_point))
+            got = (
+                (list(shape), dtype.name)
+                if real
+                else (list(shape), dtype.name, float(scale), int(zero_point))
+            )
             stated = (wanted["shape"], wanted["dtype"])
             if not real:
                 stated += (wanted.get("scale", 0.0), wanted.get("zero_point", 0))
@@ -204,7 +220,9 @@ class Graph:
             A tensor is missing, unknown, or of another shape or dtype.
         """
         if inputs.keys() != self.inputs.keys():
-            raise InputError(f"graph {self.name}: expected the inputs {list(self.inputs)}, got {list(inputs)}")
+            raise InputError(
+                f"graph {self.name}: expected the inputs {list(self.inputs)}, got {list(inputs)}"
+            )
         for name, tensor in self.inputs.items():
             value = inputs[name]
             if value.shape != tensor.shape or value.dtype != tensor.dtype:
@@ -216,18 +234,13 @@ class Graph:
         self._interpreter.invoke()
         return {name: self._interpreter.get_tensor(tensor.index) for name, tensor in self.outputs.items()}
 
-    def real(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """Run a graph of one input on real values; float32 arrays out. For nets outside the hop (`FaceTracker`)."""
-        ((name, tensor),) = self.inputs.items()
-        out = self.run(**{name: tensor.quantise(x)})
-        return {name: self.outputs[name].dequantise(value) for name, value in out.items()}
-
     def bind(self, buffer: Callable[[str], np.ndarray]) -> Callable[[], None]:
         """A function that runs the graph on fixed buffers.
 
         Parameters
         ----------
-        buffer : gives the array of a tensor by name; the arrays are read and written on every call of the result.
+        buffer : gives the array of a tensor by name; the arrays are read and written on every call of the
+            result.
         """
         inputs = [(tensor.index, buffer(name)) for name, tensor in self.inputs.items()]
         outputs = [(tensor.index, buffer(name)) for name, tensor in self.outputs.items()]
@@ -256,28 +269,20 @@ class Invoker:
     Attributes
     ----------
     runtime : the `Runtime` in use.
-    last_error : text of the last failed invoke, or None.
     """
 
     def __init__(
         self, scheduler: Scheduler, bundle: Bundle, placement: Mapping[str, Sequence[Any]] | None = None
     ) -> None:
         placement = placement or {}
-        names = list(scheduler.graph_names)
-        self.graphs = [Graph(bundle, name, placement.get(name, ())) for name in names]
+        self.graphs = [Graph(bundle, name, placement.get(name, ())) for name in scheduler.graph_names]
         self.runtime = self.graphs[0].runtime
-        self.last_error: str | None = None
         self._runs = [
-            graph.bind(lambda tensor, number=number: scheduler.buffer(number, tensor))  # type: ignore[misc]
-            for number, graph in enumerate(self.graphs)
+            graph.bind(partial(scheduler.buffer, number)) for number, graph in enumerate(self.graphs)
         ]
         scheduler.set_invoke(self)
 
     def __call__(self, graph: int) -> bool:
-        """Run graph number `graph` on the scheduler's buffers; False (and `last_error`) if that fails."""
-        try:
-            self._runs[graph]()
-        except Exception as error:  # the scheduler counts it and the sound goes on
-            self.last_error = f"{self.graphs[graph].name}: {error}"
-            return False
+        """Run graph number `graph` on the scheduler's buffers; what it raises the scheduler counts."""
+        self._runs[graph]()
         return True

@@ -20,8 +20,9 @@ def frames(path: str | os.PathLike[str], start: float | None = None) -> Iterator
     Parameters
     ----------
     path : the video file.
-    start : time on the file's clock that becomes 0, seconds; by default the file's own start, so that sound in
-        another file which starts with this one is in step. For the sound of the same file give `Sound.start`.
+    start : time on the file's clock that becomes 0, seconds; by default the file's own start, so that sound
+        in another file which starts with this one is in step. For the sound of the same file give
+        `Sound.start`.
 
     Yields
     ------
@@ -55,7 +56,9 @@ def _frames_av(file: Path, start: float | None) -> Iterator[tuple[float, np.ndar
                 raise MediaError(f"{file}: expected a video, it has no pictures")
             stream = container.streams.video[0]
             if stream.codec_context is None:
-                raise MediaError(f"{file}: its pictures are in a format that FFmpeg does not know, or damaged")
+                raise MediaError(
+                    f"{file}: its pictures are in a format that FFmpeg does not know, or damaged"
+                )
             stream.thread_type = "AUTO"
             zero = start if start is not None else (container.start_time or 0) / av.time_base
             period = 1 / float(stream.average_rate or 25)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import struct
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -11,15 +13,26 @@ import pytest
 
 from seehear import bundle as bundles
 from seehear.audio_files import write_wav
-from seehear.bundle import Bundle
-
-MakeVideo = Callable[..., Path]
+from seehear.bundle import Bundle, write_bundle
 
 
 @pytest.fixture(scope="session")
 def model() -> Bundle:
     """The shipped bundle."""
     return bundles.load("default")
+
+
+@pytest.fixture()
+def audio_only_model(model: Bundle, tmp_path: Path) -> Bundle:
+    """The shipped bundle without lips and gate."""
+    manifest = copy.deepcopy(dict(model.manifest))
+    manifest["networks"] = {"audio": manifest["networks"]["audio"]}
+    audio = [name for name in manifest["graphs"] if name.startswith("audio")]
+    manifest["graphs"] = {name: manifest["graphs"][name] for name in audio}
+    for key in ("visual", "vision"):
+        manifest.pop(key, None)
+    path = tmp_path / "audio-only.seehear"
+    return write_bundle(path, manifest, {name: model.graphs[name] for name in audio})
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +52,26 @@ def wav(tmp_path: Path, noisy: np.ndarray) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def wav_bytes() -> Callable[..., bytes]:
+    """Makes WAV files with any header, right or wrong."""
+
+    def make(
+        body: bytes = b"",
+        code: int = 1,
+        channels: int = 1,
+        rate: int = 16000,
+        bits: int = 16,
+        size: int | None = None,
+    ) -> bytes:
+        frame = channels * bits // 8
+        layout = struct.pack("<HHIIHH", code, channels, rate, rate * frame, frame, bits)
+        head = struct.pack("<4sI4s4sI", b"RIFF", 36 + len(body), b"WAVE", b"fmt ", 16) + layout
+        return head + struct.pack("<4sI", b"data", len(body) if size is None else size) + body
+
+    return make
+
+
 @pytest.fixture()
 def landmarks() -> Callable[[float], np.ndarray]:
     """A moving mouth: 50 points at a time."""
@@ -53,7 +86,7 @@ def landmarks() -> Callable[[float], np.ndarray]:
 
 
 @pytest.fixture()
-def make_video(tmp_path: Path) -> MakeVideo:
+def make_video(tmp_path: Path) -> Callable[..., Path]:
     """Writes a tiny mp4: `times` of the pictures in seconds, optional sound."""
     av = pytest.importorskip("av")
 

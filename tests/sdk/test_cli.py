@@ -1,0 +1,272 @@
+"""The command line: every mistake is one sentence and an exit code, and nothing is left half-written."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seehear import cli
+from seehear.audio_files import read_audio, write_wav
+from seehear.bundle import find_model
+
+Capture = pytest.CaptureFixture[str]
+MakeVideo = Callable[..., Path]
+
+
+def run(*arguments: object) -> int:
+    return cli.main([str(a) for a in arguments])
+
+
+def failed(capsys: Capture, code: int, *arguments: object) -> str:
+    """Run, expect this exit code and one line of complaint; gives the line."""
+    capsys.readouterr()
+    assert run(*arguments) == code
+    error = capsys.readouterr().err
+    assert error.startswith("seehear: ") and "Traceback" not in error and error.count("\n") == 1
+    return error
+
+
+def test_enhance_writes_the_same_length_and_says_so(wav: Path, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "out.wav"
+    assert run("enhance", wav, "-o", out) == 0
+    assert "sound alone" in capsys.readouterr().out
+    before, after = read_audio(wav), read_audio(out)
+    assert after.rate == before.rate and len(after.samples) == len(before.samples)
+    assert np.abs(after.samples).max() > 0 and not np.array_equal(after.samples, before.samples)
+
+
+def test_report_is_json(wav: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert run("enhance", wav, "-o", tmp_path / "out.wav", "--json", "--strength", 0) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (
+        report["seconds"] == 2.0
+        and report["rate"] == 16000
+        and report["gate"] == 0
+        and not report["pictures"]
+    )
+    np.testing.assert_allclose(read_audio(tmp_path / "out.wav").samples, read_audio(wav).samples, atol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 48000])
+def test_enhance_keeps_rate_and_length(rate: int, noisy: np.ndarray, tmp_path: Path) -> None:
+    write_wav(tmp_path / "in.wav", noisy, rate)
+    assert run("enhance", tmp_path / "in.wav", "-o", tmp_path / "out.wav") == 0
+    after = read_audio(tmp_path / "out.wav")
+    assert after.rate == rate and len(after.samples) == len(noisy)
+
+
+def test_stereo_silence_nan_and_clipping_are_enhanced(
+    tmp_path: Path, noisy: np.ndarray, wav_bytes: Callable[..., bytes]
+) -> None:
+    broken = noisy.copy()
+    broken[::97] = np.nan
+    bodies = {
+        "stereo": wav_bytes(np.stack([noisy, noisy], 1).astype("<f4").tobytes(), 3, 2, bits=32),
+        "silence": wav_bytes(bytes(8000)),
+        "nan": wav_bytes(broken.astype("<f4").tobytes(), 3, bits=32),
+        "clipped": wav_bytes((np.sign(noisy) * 32767).astype("<i2").tobytes()),
+        "loud": wav_bytes((100 * noisy).astype("<f4").tobytes(), 3, bits=32),
+        "short": wav_bytes(bytes(2)),
+    }
+    for name, body in bodies.items():
+        (tmp_path / f"{name}.wav").write_bytes(body)
+        assert run("enhance", tmp_path / f"{name}.wav", "-o", tmp_path / "out.wav") == 0
+        before, after = read_audio(tmp_path / f"{name}.wav"), read_audio(tmp_path / "out.wav")
+        assert len(before.samples) == len(after.samples)
+    assert not after.samples.any()
+
+
+def test_video_input_uses_its_pictures_unless_told_not_to(
+    make_video: MakeVideo, noisy: np.ndarray, tmp_path: Path, capsys: Capture
+) -> None:
+    pytest.importorskip("cv2")
+    clip = make_video(sound=noisy)
+    assert run("enhance", clip, "-o", tmp_path / "av.wav", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["pictures"] and report["stats"]["images"] == 50
+    assert run("enhance", clip, "-o", tmp_path / "ao.wav", "--json", "--audio-only") == 0
+    assert not json.loads(capsys.readouterr().out)["pictures"]
+    # the clip shows no face: the same sound
+    assert (tmp_path / "av.wav").read_bytes() == (tmp_path / "ao.wav").read_bytes()
+
+
+def test_separate_video_may_be_shorter_or_longer(make_video: MakeVideo, wav: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    for count in (3, 90):
+        clip = make_video(times=np.arange(count) / 25)
+        assert run("enhance", wav, "--video", clip, "-o", tmp_path / "out.wav") == 0
+        assert len(read_audio(tmp_path / "out.wav").samples) == 32000
+
+
+def test_mistakes_are_one_sentence_and_an_exit_code(
+    wav: Path, tmp_path: Path, capsys: Capture, make_video: MakeVideo
+) -> None:
+    out = tmp_path / "out.wav"
+    empty, text, cut = tmp_path / "empty.wav", tmp_path / "text.wav", tmp_path / "cut.wav"
+    empty.touch()
+    text.write_text("this is no sound at all, only words")
+    cut.write_bytes(wav.read_bytes()[:-1000])
+    model = tmp_path / "cut.seehear"
+    model.write_bytes(find_model("default").read_bytes()[:-1000])
+    assert "no such file" in failed(capsys, 3, "enhance", tmp_path / "none.wav", "-o", out)
+    assert "empty" in failed(capsys, 3, "enhance", empty, "-o", out)
+    assert "not a sound or video file" in failed(capsys, 3, "enhance", text, "-o", out)
+    assert "truncated" in failed(capsys, 3, "enhance", cut, "-o", out)
+    assert "got a folder" in failed(capsys, 3, "enhance", tmp_path, "-o", out)
+    assert "no sound track" in failed(capsys, 3, "enhance", make_video("mute.mp4"), "-o", out)
+    assert "no pictures" in failed(
+        capsys,
+        3,
+        "enhance",
+        wav,
+        "-o",
+        out,
+        "--video",
+        make_video("a.mp4", sound=np.zeros(4000), pictures=False),
+    )
+    assert "not a video file" in failed(capsys, 3, "enhance", wav, "-o", out, "--video", text)
+    assert "one of: default" in failed(capsys, 4, "enhance", wav, "-o", out, "--model", "defualt")
+    assert "truncated" in failed(capsys, 4, "enhance", wav, "-o", out, "--model", model)
+    assert "truncated" in failed(capsys, 4, "info", model)
+    assert "strength" in failed(capsys, 2, "enhance", wav, "-o", out, "--strength", 2)
+    assert "visual_delay_ms" in failed(capsys, 2, "enhance", wav, "-o", out, "--visual-delay-ms", -1)
+    assert "exclude" in failed(capsys, 2, "enhance", wav, "-o", out, "--audio-only", "--video", wav)
+    assert "expected INPUT" in failed(capsys, 2, "enhance", wav)
+    assert "does not exist" in failed(capsys, 6, "enhance", wav, "-o", tmp_path / "no" / "out.wav")
+    assert "got a folder" in failed(capsys, 6, "enhance", wav, "-o", tmp_path)
+    assert "does not exist" in failed(
+        capsys, 6, "enhance", wav, "-o", out, "--plot", tmp_path / "no" / "p.png"
+    )
+    assert not out.exists() and not list(tmp_path.glob("**/*.part"))
+
+
+def test_missing_extras_are_named(
+    wav: Path, tmp_path: Path, capsys: Capture, make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = make_video()
+    out = tmp_path / "out.wav"
+    for module in ("cv2", "matplotlib", "matplotlib.figure", "rich"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert "seehear[camera]" in failed(capsys, 5, "enhance", wav, "-o", out, "--video", clip)
+    assert "matplotlib" in failed(capsys, 5, "enhance", wav, "-o", out, "--plot", tmp_path / "p.png")
+    assert not out.exists()
+    assert run("enhance", wav, "-o", out) == 0
+
+
+def test_plot_draws_a_png(wav: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    assert run("enhance", wav, "-o", tmp_path / "o.wav", "--plot", tmp_path / "p.png", "--clean", wav) == 0
+    assert (tmp_path / "p.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def write_list(path: Path, rows: list[dict[str, object]]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["id", "audio", "video", "note"])
+        writer.writeheader()
+        writer.writerows(rows)  # type: ignore[arg-type]
+    return path
+
+
+def test_batch_goes_on_after_bad_rows(
+    wav: Path, tmp_path: Path, capsys: Capture, make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cv2")
+    clip = make_video()
+    monkeypatch.chdir(tmp_path)
+    rows = write_list(
+        tmp_path / "list.csv",
+        [
+            {"id": "a", "audio": "noisy.wav", "video": "", "note": "relative to the list"},
+            {"id": "b", "audio": "none.wav"},
+            {"id": "../evil", "audio": wav},
+            {"id": "a", "audio": wav, "note": "an id twice"},
+            {"id": "c", "audio": wav, "video": clip},
+            {"id": "d", "audio": ""},
+            {"id": "e", "audio": clip, "note": "no sound"},
+            {"id": "f", "audio": wav, "video": "gone.mp4"},
+            {"id": "g", "audio": wav},
+        ],
+    )
+    assert run("enhance", "--list", rows, "--out", tmp_path / "out", "--json") == 7
+    captured = capsys.readouterr()
+    report = json.loads(captured.out)
+    assert report["failed"] == 6 and len(report["rows"]) == 9
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.wav", "c.wav", "g.wav"]
+    assert "Traceback" not in captured.err and captured.err.count("row ") == 6
+    for name in ("a", "c", "g"):
+        assert len(read_audio(tmp_path / "out" / f"{name}.wav").samples) == 32000
+
+
+def test_batch_of_good_rows_equals_single_runs(
+    wav: Path, tmp_path: Path, capsys: Capture, noisy: np.ndarray
+) -> None:
+    write_wav(tmp_path / "other.wav", noisy[::-1], 44100)
+    rows = write_list(
+        tmp_path / "l.csv", [{"id": "x", "audio": "other.wav"}, {"id": "y", "audio": "noisy.wav"}]
+    )
+    assert run("enhance", "--list", rows, "--out", tmp_path / "out") == 0
+    assert "2 of 2" in capsys.readouterr().out
+    run("enhance", wav, "-o", tmp_path / "single.wav")
+    assert (tmp_path / "single.wav").read_bytes() == (tmp_path / "out" / "y.wav").read_bytes()
+
+
+def test_bad_lists_are_one_sentence(wav: Path, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "out"
+    (tmp_path / "cols.csv").write_text("name,sound\na,b\n")
+    (tmp_path / "none.csv").write_text("id,audio\n")
+    (tmp_path / "bytes.csv").write_bytes(b"id,audio\n\xff\xfe\x00,\n")
+    (tmp_path / "empty.csv").touch()
+    assert "columns id, audio and video, got name, sound" in failed(
+        capsys, 3, "enhance", "--list", tmp_path / "cols.csv", "--out", out
+    )
+    assert "at least one row" in failed(capsys, 3, "enhance", "--list", tmp_path / "none.csv", "--out", out)
+    assert "UTF-8" in failed(capsys, 3, "enhance", "--list", tmp_path / "bytes.csv", "--out", out)
+    assert "got none" in failed(capsys, 3, "enhance", "--list", tmp_path / "empty.csv", "--out", out)
+    assert "cannot be read" in failed(capsys, 3, "enhance", "--list", tmp_path / "gone.csv", "--out", out)
+    assert "--out DIR" in failed(capsys, 2, "enhance", "--list", tmp_path / "none.csv")
+    assert "excludes" in failed(capsys, 2, "enhance", wav, "--list", tmp_path / "none.csv", "--out", out)
+    rows = write_list(tmp_path / "ok.csv", [{"id": "a", "audio": wav}])
+    assert "cannot be made" in failed(capsys, 6, "enhance", "--list", rows, "--out", wav)
+
+
+def test_info_shows_the_model(capsys: Capture) -> None:
+    assert run("info", "default") == 0
+    text = capsys.readouterr().out
+    assert "16000 Hz" in text and "audio_1" in text and max(map(len, text.splitlines())) < 200
+    assert run("info", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["format"] == 1
+
+
+def test_bench_measures_and_keeps_its_promises(capsys: Capture) -> None:
+    assert run("bench", "--seconds", 2, "--json") == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["peak_rss_mb"] <= 120 and figures["import_and_load_seconds"] <= 1.0
+    assert set(figures["audio_only"]["stages"]) == {"hop", "core", "audio net"}
+    assert {"lips net", "gate net"} <= set(figures["with_face"]["stages"])
+    assert run("bench", "--seconds", 1) == 0
+    assert "us per hop" in capsys.readouterr().out
+    assert "--seconds" in failed(capsys, 2, "bench", "--seconds", 0)
+
+
+def test_program_runs_as_a_module_without_noise(wav: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "seehear.cli", "enhance", str(wav), "-o", str(tmp_path / "o.wav")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stderr == "" and done.stdout.count("\n") == 1
+    done = subprocess.run(
+        [sys.executable, "-m", "seehear.cli", "enhance", "nope.wav", "-o", str(tmp_path / "p.wav")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (
+        done.returncode == 3
+        and done.stdout == ""
+        and done.stderr == "seehear: nope.wav: there is no such file\n"
+    )

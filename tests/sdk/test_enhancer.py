@@ -1,0 +1,330 @@
+"""The enhancer as its callers see it: lengths, delays, all roads alike, a face as an offer, never a risk."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import seehear
+from seehear import Enhancer
+from seehear.bundle import Bundle
+from seehear.errors import BundleError, InputError, MediaError, MissingExtraError, RuntimeUnavailableError
+
+Landmarks = Callable[[float], np.ndarray]
+MakeVideo = Callable[..., Path]
+
+
+def stream(enhancer: Enhancer, samples: np.ndarray, sizes: int | list[int]) -> np.ndarray:
+    """All of `samples` through `process` in blocks of the given sizes, over and over."""
+    sizes = [sizes] if isinstance(sizes, int) else sizes
+    out, begin, i = [], 0, 0
+    while begin < len(samples):
+        block = samples[begin : begin + sizes[i % len(sizes)]]
+        out.append(enhancer.process(block))
+        assert len(out[-1]) == len(block) and out[-1].dtype == block.dtype
+        begin, i = begin + len(block), i + 1
+    return np.concatenate(out)
+
+
+def stream_with_face(
+    enhancer: Enhancer, samples: np.ndarray, landmarks: Landmarks, early: float = 0.0
+) -> np.ndarray:
+    """Blocks of 10 ms with an image every 40 ms, shown `early` seconds before its time is over."""
+    out, image = [], 0
+    for begin in range(0, len(samples), 160):
+        while image / 25 <= begin / 16000 + early:
+            enhancer.see_landmarks(landmarks(image / 25), image / 25)
+            image += 1
+        out.append(enhancer.process(samples[begin : begin + 160]))
+    return np.concatenate(out)
+
+
+def test_any_block_size_gives_the_same_samples(model: Bundle, noisy: np.ndarray) -> None:
+    expected = stream(Enhancer.load(model), noisy, 160)
+    assert np.abs(expected).max() > 0.01
+    for sizes in (64, 65, 161, 480, 8193, len(noisy), [1, 1000, 7]):
+        np.testing.assert_array_equal(stream(Enhancer.load(model), noisy, sizes), expected)
+
+
+def test_offline_equals_streaming(model: Bundle, noisy: np.ndarray) -> None:
+    enhancer = Enhancer.load(model)
+    live = np.concatenate([stream(enhancer, noisy, 480), enhancer.flush()])
+    offline = enhancer.enhance(noisy, 16000)
+    assert len(offline) == len(noisy)
+    np.testing.assert_array_equal(offline, live[enhancer.latency :][: len(noisy)])
+
+
+@pytest.mark.parametrize("delay", [0.0, 80.0])
+def test_offline_equals_streaming_with_a_face(
+    model: Bundle, noisy: np.ndarray, landmarks: Landmarks, delay: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enhancer = Enhancer.load(model, visual_delay_ms=delay)
+    padded = np.concatenate([noisy, np.zeros(enhancer.latency, np.float32)])
+    live = stream_with_face(enhancer, padded, landmarks, early=0.01)[enhancer.latency :]
+    assert enhancer.face_state == "seen" and enhancer.stats["faces"] > 40
+    # offline the images come as pictures; this tracker reads the landmarks out of them
+    monkeypatch.setattr(enhancer, "_face_tracker", lambda: FromPictures(landmarks))
+    pictures = [(i / 25, np.full((2, 2), i, np.uint8)) for i in range(51)]
+    offline = enhancer.enhance(noisy, 16000, pictures, visual_delay_ms=delay)
+    np.testing.assert_array_equal(offline, live)
+    assert enhancer.visual_delay_ms == delay
+
+
+class FromPictures:
+    """A face tracker for pictures whose brightness is their number."""
+
+    def __init__(self, landmarks: Landmarks) -> None:
+        self._landmarks = landmarks
+
+    def track(self, image: np.ndarray, t: float) -> np.ndarray | None:
+        return self._landmarks(float(image[0, 0]) / 25)
+
+
+def test_a_face_changes_the_sound_and_opens_the_gate(
+    model: Bundle, noisy: np.ndarray, landmarks: Landmarks
+) -> None:
+    enhancer = Enhancer.load(model)
+    alone = stream(enhancer, noisy, 160)
+    assert enhancer.gate == 0 and enhancer.face_state == "none"
+    enhancer.reset()
+    with_face = stream_with_face(enhancer, noisy, landmarks)
+    assert 0 < enhancer.gate <= 1 and enhancer.face_state == "seen"
+    assert np.abs(with_face - alone).max() > 1e-4
+
+
+def test_closed_gate_is_sound_alone_bit_for_bit(
+    model: Bundle, audio_only_model: Bundle, noisy: np.ndarray, landmarks: Landmarks
+) -> None:
+    alone = stream(Enhancer.load(audio_only_model), noisy, 160)
+    enhancer = Enhancer.load(model)
+    np.testing.assert_array_equal(stream(enhancer, noisy, 160), alone)
+    enhancer.reset()
+    np.testing.assert_array_equal(
+        stream_with_face(enhancer, noisy, lambda t: np.full((50, 2), np.nan)), alone
+    )
+    assert enhancer.face_state == "no_face" and enhancer.gate == 0
+    # a face that is there and then lost: equal again once the gate has closed and the window has passed
+    enhancer.reset()
+    lost = stream_with_face(enhancer, noisy, lambda t: landmarks(t) if t < 1 else np.full((50, 2), np.nan))
+    assert np.abs(lost[:16000] - alone[:16000]).max() > 1e-4
+    np.testing.assert_array_equal(lost[24000:], alone[24000:])
+
+
+def test_no_more_images_ends_as_sound_alone(model: Bundle, noisy: np.ndarray, landmarks: Landmarks) -> None:
+    enhancer = Enhancer.load(model)
+    alone = stream(enhancer, noisy, 160)
+    enhancer.reset()
+    for i in range(12):
+        enhancer.see_landmarks(landmarks(i / 25), i / 25)
+    silent_camera = stream(enhancer, noisy, 160)
+    assert enhancer.face_state == "late"
+    np.testing.assert_array_equal(silent_camera[16000:], alone[16000:])
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000])
+def test_every_rate_keeps_length_and_place(model: Bundle, rate: int) -> None:
+    enhancer = Enhancer.load(model, rate=rate, strength=0.0)
+    t = np.arange(rate) / rate
+    tone = (0.5 * np.sin(2 * np.pi * 440 * t) * np.hanning(rate)).astype(np.float32)
+    for result in (enhancer.enhance(tone, rate), Enhancer.load(model, strength=0.0).enhance(tone, rate)):
+        assert len(result) == len(tone)
+        # with strength 0 only the resamplers are left: in step and nearly exact
+        assert np.abs(result - tone).max() < 0.01
+    delayed = stream(enhancer, tone, 333)
+    np.testing.assert_allclose(delayed[enhancer.latency :], tone[: -enhancer.latency], atol=0.01)
+
+
+def test_int16_in_int16_out(model: Bundle, noisy: np.ndarray) -> None:
+    enhancer = Enhancer.load(model)
+    as_float = enhancer.enhance(noisy, 16000)
+    as_int = enhancer.enhance((noisy * 32768).round().astype(np.int16), 16000)
+    assert as_int.dtype == np.int16
+    np.testing.assert_allclose(as_int / 32768, as_float, atol=2e-3)
+    assert enhancer.process(noisy.astype(np.float64)).dtype == np.float64
+
+
+def test_strange_sound_gives_finite_sound(model: Bundle) -> None:
+    enhancer = Enhancer.load(model)
+    np.testing.assert_allclose(enhancer.enhance(np.zeros(16000, np.float32), 16000), 0, atol=1e-6)
+    broken = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
+    broken[::100] = np.nan
+    broken[50::100] = np.inf
+    broken[25::100] = 1e30
+    assert np.isfinite(enhancer.process(broken)).all()
+    assert sum(enhancer.stats.values()) >= 480
+    square = np.where(np.arange(16000) // 40 % 2, 32767, -32768).astype(np.int16)
+    assert enhancer.enhance(square, 16000).dtype == np.int16
+    for length in (0, 1, 7):
+        assert len(enhancer.enhance(np.ones(length, np.float32), 16000)) == length
+
+
+def test_stereo_is_mixed_offline(model: Bundle, noisy: np.ndarray) -> None:
+    enhancer = Enhancer.load(model)
+    stereo = np.stack([2 * noisy, np.zeros_like(noisy)], 1)
+    np.testing.assert_array_equal(enhancer.enhance(stereo, 16000), enhancer.enhance(noisy, 16000))
+
+
+def test_repeats_are_identical_and_reset_forgets(
+    model: Bundle, noisy: np.ndarray, landmarks: Landmarks
+) -> None:
+    enhancer = Enhancer.load(model)
+    first = stream_with_face(enhancer, noisy[:8000], landmarks)
+    for _ in range(20):
+        enhancer.reset()
+        assert enhancer.stats["images"] == 0 and enhancer.face_state == "none"
+        np.testing.assert_array_equal(stream_with_face(enhancer, noisy[:8000], landmarks), first)
+
+
+def test_latency_is_where_an_impulse_comes_out(model: Bundle) -> None:
+    for rate in (16000, 48000):
+        enhancer = Enhancer.load(model, rate=rate, strength=0.0)
+        impulse = np.zeros(rate // 4, np.float32)
+        impulse[1000] = 0.5
+        assert np.argmax(np.abs(stream(enhancer, impulse, 123))) == 1000 + enhancer.latency
+    assert Enhancer.load(model).latency == 319
+
+
+def test_flush_gives_the_rest(model: Bundle, noisy: np.ndarray) -> None:
+    enhancer = Enhancer.load(model)
+    padded = np.concatenate([noisy, np.zeros(enhancer.latency, np.float32)])
+    expected = stream(enhancer, padded, 160)
+    enhancer.reset()
+    np.testing.assert_array_equal(np.concatenate([stream(enhancer, noisy, 160), enhancer.flush()]), expected)
+
+
+def test_images_from_many_threads_are_all_counted(
+    model: Bundle, noisy: np.ndarray, landmarks: Landmarks
+) -> None:
+    enhancer = Enhancer.load(model)
+    alive = threading.Event()
+
+    def camera(number: int) -> None:
+        for i in range(200):
+            enhancer.see_landmarks(landmarks(i / 25), i / 25 + number / 1000)
+            alive.set()
+
+    threads = [threading.Thread(target=camera, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    alive.wait(5)
+    for begin in range(0, len(noisy), 160):
+        assert np.isfinite(enhancer.process(noisy[begin : begin + 160])).all()
+    for thread in threads:
+        thread.join()
+    assert enhancer.stats["images"] == enhancer.stats["faces"] == 800
+
+
+@pytest.mark.parametrize(
+    ("block", "sentence"),
+    [
+        ([0.0, 1.0], "got list"),
+        (np.zeros((10, 2), np.float32), r"got shape \(10, 2\)"),
+        (np.zeros(10, np.int32), "int16, float32 or float64, got int32"),
+        (np.zeros(10, np.complex64), "got complex64"),
+    ],
+)
+def test_wrong_blocks_are_one_sentence(model: Bundle, block: np.ndarray, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        Enhancer.load(model).process(block)
+
+
+def test_wrong_settings_are_one_sentence(model: Bundle) -> None:
+    for arguments, sentence in (
+        ({"rate": 4000}, "rate: expected a whole number from 8000 to 48000 Hz, got 4000"),
+        ({"rate": 44100.5}, "rate: expected a whole number"),
+        ({"strength": 1.5}, "strength must be 0 to 1, got 1.5"),
+        ({"floor_db": 3}, "floor_db must be -80 to 0, got 3"),
+        ({"visual_delay_ms": -1}, "visual_delay_ms must be 0 to 500, got -1"),
+        ({"strength": "much"}, "strength must be a number, got 'much'"),
+        ({"board": "toaster"}, "board"),
+    ):
+        with pytest.raises((InputError, BundleError), match=sentence):
+            Enhancer.load(model, **arguments)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((10, 10), np.float32),
+        np.zeros((10, 10, 4), np.uint8),
+        np.zeros((0, 10), np.uint8),
+        np.zeros(10, np.uint8),
+        "x.png",
+    ],
+)
+def test_wrong_images_are_one_sentence(model: Bundle, image: np.ndarray) -> None:
+    with pytest.raises(InputError, match="image: expected uint8"):
+        Enhancer.load(model).see(image, 0.0)
+
+
+def test_wrong_landmarks_and_times_are_one_sentence(model: Bundle) -> None:
+    enhancer = Enhancer.load(model)
+    with pytest.raises(InputError, match="expected 50 points"):
+        enhancer.see_landmarks(np.zeros((68, 2)), 0.0)
+    with pytest.raises(InputError, match="t: expected seconds"):
+        enhancer.see_landmarks(None, float("nan"))
+    assert not enhancer.see_landmarks(None, 0.0)
+
+
+def test_audio_only_model_takes_no_images(audio_only_model: Bundle, noisy: np.ndarray) -> None:
+    enhancer = Enhancer.load(audio_only_model)
+    assert enhancer.gate == 0
+    with pytest.raises(InputError, match="audio-only model"):
+        enhancer.see(np.zeros((10, 10), np.uint8), 0.0)
+    with pytest.raises(InputError, match="audio-only model"):
+        enhancer.enhance(noisy, 16000, [])
+
+
+def test_video_may_be_shorter_longer_or_broken(
+    model: Bundle, noisy: np.ndarray, make_video: MakeVideo
+) -> None:
+    pytest.importorskip("cv2")
+    enhancer = Enhancer.load(model)
+    alone = enhancer.enhance(noisy, 16000)
+    for name, times in (
+        ("short.mp4", np.arange(5) / 25),
+        ("long.mp4", np.arange(100) / 25),
+        ("vfr.mp4", [0, 0.3, 0.31, 1.9]),
+    ):
+        result = enhancer.enhance(noisy, 16000, make_video(name, times=times))
+        np.testing.assert_array_equal(result, alone)  # the clip shows no face
+    with pytest.raises(MediaError, match="no such file"):
+        enhancer.enhance(noisy, 16000, "none.mp4")
+    np.testing.assert_array_equal(enhancer.enhance(noisy, 16000), alone)
+
+
+def test_missing_opencv_is_named_and_sound_goes_on(
+    model: Bundle, noisy: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    enhancer = Enhancer.load(model)
+    with pytest.raises(MissingExtraError, match=r"seehear\[camera\]"):
+        enhancer.see(np.zeros((100, 100), np.uint8), 0.0)
+    assert len(enhancer.process(noisy)) == len(noisy)
+
+
+def test_context_manager_and_exports(model: Bundle, noisy: np.ndarray) -> None:
+    with seehear.Enhancer.load(model) as enhancer:
+        assert len(enhancer.process(noisy)) == len(noisy)
+    assert seehear.__version__ and "default" in seehear.available_models()
+    with pytest.raises(AttributeError):
+        seehear.Enhencer  # noqa: B018
+
+
+def test_failing_graph_passes_the_sound_through(model: Bundle, noisy: np.ndarray) -> None:
+    enhancer = Enhancer.load(model)
+    enhancer.scheduler.set_invoke(lambda graph: False)
+    delayed = stream(enhancer, noisy, 160)
+    np.testing.assert_allclose(delayed[enhancer.latency :], noisy[: -enhancer.latency], atol=1e-5)
+    assert sum(enhancer.stats.values()) > 0
+
+
+def test_unknown_runtime_is_one_sentence(model: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEEHEAR_RUNTIME", "abacus")
+    with pytest.raises(RuntimeUnavailableError, match="SEEHEAR_RUNTIME: expected one of"):
+        Enhancer.load(model)
