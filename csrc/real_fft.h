@@ -10,7 +10,7 @@ namespace seehear {
 
 class RealFft {
  public:
-  Status Prepare(int length);  // a power of two, 8 to 65536
+  Status Prepare(int length);  // a power of two, 32 to 65536
 
   int length() const { return length_; }
   int bins() const { return length_ / 2 + 1; }
@@ -26,7 +26,7 @@ class RealFft {
   int Transform(bool inverse) noexcept;
 
   int length_ = 0;
-  std::vector<float> twiddle_;  // per pass: cos and sin of w, w^2, w^3, each for p = 0 .. n / 4 - 1
+  std::vector<float> twiddle_;  // per pass: re and im of w, w^2, w^3, each for p = 0 .. n / 4 - 1
   std::vector<float> turn_re_;  // exp(-2 pi i k / length), k = 0 .. length / 4
   std::vector<float> turn_im_;
   std::vector<float> re_[2];
