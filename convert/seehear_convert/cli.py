@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from .corpus import Clip
 NETS = ("landmarks", "audio", "lips", "gate")
 
 
-def _bar(items: Iterable[Any], title: str) -> Iterator[Any]:
+def _bar(items: Iterable[Any], title: str) -> Iterable[Any]:
     from rich.progress import track
 
-    yield from track(list(items), title)
+    return track(list(items), title)
 
 
 class _Steps:
@@ -62,22 +62,27 @@ def _clips(args: argparse.Namespace) -> list[Clip]:
 
 
 def _prepare(args: argparse.Namespace) -> dict[str, Any]:
-    from seehear.audio_files import read_audio_at
+    from fractions import Fraction
+
+    from scipy.signal import resample_poly
+    from seehear.audio_files import read_audio
+    from seehear.bundle import load
     from seehear.face_tracker import FaceTracker
-    from seehear.video_files import read_video
+    from seehear.video_files import frames
 
-    from .landmark_net import tracker_from
-
-    tracker: FaceTracker | None = None
+    from .landmark_net import load_graphs
 
     def read(path: str) -> Any:
-        return read_audio_at(path, corpus.RATE)
+        sound = read_audio(path)
+        ratio = Fraction(corpus.RATE, sound.rate)
+        return resample_poly(sound.samples, ratio.numerator, ratio.denominator) if ratio != 1 else sound.samples
 
     def track(path: str) -> Any:
-        nonlocal tracker
-        tracker = tracker or tracker_from(args.landmark_net)
-        tracker.reset()
-        points = [tracker.track(image, t) for t, image in read_video(path)]
+        if args.vision:
+            tracker = FaceTracker(load_graphs(args.vision), json.loads((args.vision / "spec.json").read_text(encoding="utf-8")))
+        else:
+            tracker = FaceTracker.load(load("default"))
+        points = [tracker.track(image, t) for t, image in frames(path)]
         return np.array([np.full((50, 2), np.nan) if p is None else p for p in points], np.float32)
 
     return corpus.prepare(_clips(args), args.out, read, track, _bar)
@@ -162,7 +167,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--recipe", default="grid-chime", help="split of --grid (E10)")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--ship", action="store_true", help="weights trained on --speech, --chime, --noise may be shipped")
-    p.add_argument("--landmark-net", type=Path, help="bundle or folder with the landmark nets (default: the shipped bundle)")
+    p.add_argument("--vision", type=Path, help="folder of quantised landmark nets (default: those of the shipped bundle)")
 
     p = commands.add_parser("train", help="train one network; run again to resume")
     p.set_defaults(run_command=_train)

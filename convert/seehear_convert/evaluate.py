@@ -69,7 +69,9 @@ _state: dict[str, Any] = {}
 def _start(bundle: str, delay_ms: float | None, rows: list[dict[str, str]], tracks: str) -> None:
     from seehear import Enhancer
 
-    _state.update(enhancer=Enhancer.load(bundle), delay=delay_ms, rows=rows, tracks=Path(tracks))
+    enhancer = Enhancer.load(bundle)
+    delay = enhancer.visual_delay_ms if delay_ms is None else delay_ms
+    _state.update(enhancer=enhancer, delay=delay, rows=rows, tracks=Path(tracks))
 
 
 def landmarks_of(row: dict[str, str]) -> list[tuple[float, F32 | None]]:
@@ -78,13 +80,14 @@ def landmarks_of(row: dict[str, str]) -> list[tuple[float, F32 | None]]:
         return [(n / IMAGE_RATE, p if np.isfinite(p).all() else None) for n, p in enumerate(np.load(row["landmarks"]))]
     if not row.get("video"):
         return []
-    from seehear.video_files import read_video
+    from seehear.face_tracker import FaceTracker
+    from seehear.video_files import frames
 
     file = _state["tracks"] / (row["id"] + ".npz")
     if not file.exists():
         times, points = [], []
-        tracker = _state["enhancer"].face_tracker()
-        for t, image in read_video(row["video"]):
+        tracker = FaceTracker.load(_state["enhancer"].bundle)
+        for t, image in frames(row["video"]):
             found = tracker.track(image, t)
             times.append(t)
             points.append(np.full((50, 2), np.nan, np.float32) if found is None else found)
@@ -125,7 +128,7 @@ def _work(job: tuple[int, str]) -> dict[str, Any]:
         return result | scores(clean, noisy)
     enhancer = _state["enhancer"]
     images = [] if condition == "audio" else _images(condition, at)
-    out = enhancer.enhance(noisy, 16000, landmarks=images, visual_delay_ms=_state["delay"])
+    out = enhancer.enhance(noisy, 16000, images or None, _state["delay"])
     return result | scores(clean, np.asarray(out, np.float32))
 
 

@@ -283,7 +283,7 @@ class Maker:
             blank = np.zeros((len(self.chosen), 2))
             return Example(relight(self._nothing(rng), rng), blank, False, False)
         picture, points = self._face(rng)
-        warp = random_warp(points, rng, rng.uniform(0.3, 1.3))
+        warp = random_warp(points, rng, rng.uniform(0.3, 1.1))
         virtual = warp.virtual(points)
         a, b, mouth = face_frame(virtual)
         rough = rng.random() < (0.5 if self.role == "face" else 0.25)  # first sight, or an eye net that errs on a stranger

@@ -37,7 +37,7 @@ class VisionConfig:
     #: crop side in pixels, half width in eye distances, centre below the eyes in eye distances
     crops: dict[str, dict[str, float]] = field(
         default_factory=lambda: {
-            "face": {"size": 96, "half": 1.7, "down": 0.5},
+            "face": {"size": 80, "half": 1.7, "down": 0.5},
             "mouth": {"size": 64, "half": 0.75, "down": 0.0},
         }
     )

@@ -184,6 +184,12 @@ class MixtureMaker:
             clip = same[int(rng.integers(len(same)))]
         return np.concatenate(sounds)[: self.n], np.concatenate(distances), np.concatenate(times), clip.talker
 
+    def draw_face(self, rng: np.random.Generator) -> Excerpt:
+        """Clean speech and its lips, no noise: what the second network learns from."""
+        speech, distances, times, _ = self._face_track(rng)
+        speech = speech / max(active_rms(speech), 1e-4)
+        return Excerpt(speech.astype(np.float32), np.zeros_like(speech), distances, times, "clean")
+
     def draw(self, rng: np.random.Generator) -> Excerpt:
         """One mixture."""
         distances = times = None
@@ -243,7 +249,7 @@ def lip_arrays(
     good = np.isfinite(d).all(axis=1)
     if augment:
         good &= rng.random(len(good)) > rng.choice([0.0, 0.05, 0.3], p=[0.6, 0.3, 0.1])  # dropped images
-        d = d * rng.uniform(0.8, 1.25) * rng.uniform(0.88, 1.12, 10)
+        d = d * rng.uniform(0.6, 1.25) * rng.uniform(0.88, 1.12, 10)
         d = d + rng.standard_normal(d.shape) * rng.choice([0.0, 0.004, 0.01])
     good[0] = np.isfinite(d[0]).all()
     at = np.searchsorted(times[good], now - delay, side="right") - 1

@@ -250,7 +250,7 @@ def compare(run: Path, store: Path, sequences: int = 4) -> dict[str, float]:
 
 
 def describe(name: str, model: bytes) -> dict[str, Any]:
-    """Manifest entry of a graph: hash, tensors by signature name with shape, dtype and quantisation, operators."""
+    """Manifest entry of a graph: hash, tensors by signature name with shape, dtype and quantisation, operators in order."""
     interpreter = Interpreter(model_content=model)
     runner = interpreter.get_signature_runner(name)
 
@@ -264,7 +264,7 @@ def describe(name: str, model: bytes) -> dict[str, Any]:
         return out
 
     inputs, outputs = tensors(runner.get_input_details()), tensors(runner.get_output_details())
-    operators = sorted({op["op_name"] for op in interpreter._get_ops_details()} - {"DELEGATE"})
+    operators = [op["op_name"] for op in interpreter._get_ops_details() if op["op_name"] != "DELEGATE"]
     return {
         "file": f"{name}.tflite",
         "sha256": hashlib.sha256(model).hexdigest(),

@@ -34,7 +34,7 @@ class Config:
     gate_units: list[int] = field(default_factory=lambda: [64])
     fusion: str = "av"
     masks_per_image: int = 4
-    ibm_threshold: float = 1e-4
+    ibm_threshold: float = 1e-5
     ibm_normalise: str = "utterance"
     batch: int = 48
     seconds: float = 4.0
@@ -101,7 +101,7 @@ class BatchMaker:
     def _lips(self, rng: np.random.Generator) -> Batch:
         xs, ys, ws = [], [], []
         for _ in range(self.config.batch):
-            e = self.maker.draw(rng)
+            e = self.maker.draw_face(rng)
             x = self.lips(e, rng)
             y = self._ibm(e)
             w = np.ones_like(y)
@@ -133,7 +133,7 @@ class BatchMaker:
             if rng.random() < self.config.mismatch:  # another face, out of step, or still: distrust has to be learnt (E6)
                 how = rng.integers(3)
                 if how == 0:
-                    lip = self.lips(self.maker.draw(rng), rng)
+                    lip = self.lips(self.maker.draw_face(rng), rng)
                 elif how == 1:
                     lip = np.roll(lip, int(rng.integers(8, 60)), axis=0)
                 else:
@@ -194,7 +194,7 @@ def measure_stats(config: Config, store: Path, count: int = 160) -> dict[str, An
     stats["features"] = {"mean": np.round(x.mean(0), 4).tolist(), "std": np.round(x.std(0), 4).tolist()}
     maker = BatchMaker(config, store, "lips", "train", {})
     if maker.maker.faces:
-        x = np.concatenate([maker.lips(maker.maker.draw(rng), rng) for _ in range(count)])
+        x = np.concatenate([maker.lips(maker.maker.draw_face(rng), rng) for _ in range(count)])
         stats["lips"] = {"mean": np.round(x.mean(0), 5).tolist(), "std": np.round(x.std(0) + 1e-4, 5).tolist()}
     return stats
 

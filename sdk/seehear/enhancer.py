@@ -22,7 +22,7 @@ from seehear.errors import BundleError, InputError
 from seehear.runtime import Invoker
 
 #: What `enhance` takes as a video: a path, or (seconds, image) pairs in rising time.
-Video = str | os.PathLike[str] | Iterable[tuple[float, np.ndarray]]
+Video = str | os.PathLike[str] | Iterable[tuple[float, np.ndarray | None]]
 
 #: Sample rates a stream takes, Hz.
 MIN_RATE, MAX_RATE = 8000, 48000
@@ -211,7 +211,7 @@ class Enhancer:
         stream: Any,
         samples: np.ndarray,
         rate: int,
-        images: Iterator[tuple[float, np.ndarray]] | None,
+        images: Iterator[tuple[float, np.ndarray | None]] | None,
         on_hop: Callable[[Enhancer], None] | None,
     ) -> np.ndarray:
         count = len(samples)
@@ -241,7 +241,7 @@ class Enhancer:
         else:
             self.see(seen, t)
 
-    def _images_of(self, video: Video) -> Iterator[tuple[float, np.ndarray]]:
+    def _images_of(self, video: Video) -> Iterator[tuple[float, np.ndarray | None]]:
         self._need_vision()
         if isinstance(video, (str, os.PathLike)):
             from seehear.video_files import frames
