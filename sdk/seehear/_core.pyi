@@ -1,0 +1,288 @@
+"""The real-time core (C++, csrc/). Equations, names and timing: docs/architecture.md."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_F32 = NDArray[np.float32]
+
+class HopScheduler:
+    """One hop of the whole signal path, from samples to samples.
+
+    Parameters
+    ----------
+    config : the manifest of a bundle (a dict with profile, bands, features, fusion, networks, graphs and, for a model with
+        eyes, visual). Graphs that no network names are ignored.
+
+    Raises
+    ------
+    ValueError
+        Something is missing, of another kind or does not fit together; the sentence names the key.
+
+    Examples
+    --------
+    >>> scheduler = HopScheduler(manifest)                          # doctest: +SKIP
+    >>> scheduler.set_invoke(lambda graph: run(scheduler.graph_names[graph]))  # doctest: +SKIP
+    >>> scheduler.process(block, out)                               # doctest: +SKIP
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None: ...
+    @property
+    def graph_names(self) -> list[str]:
+        """Names of the graphs; the index in this list is the number handed to invoke."""
+
+    def buffer(self, graph: int, tensor: str) -> np.ndarray:
+        """The memory of an input or output tensor, not a copy: dtype and shape as in the manifest.
+
+        Raises
+        ------
+        IndexError, KeyError
+            No such graph or tensor.
+        """
+
+    def set_invoke(self, fn: Callable[[int], bool]) -> None:
+        """Have graphs run by a Python function: given a graph number, fill its output buffers and return True.
+
+        False or an exception counts as a failure of that graph (see `counters` and `last_error`); it never leaves `process`.
+        """
+
+    def set_native_invoke(self, fn_ptr: int, ctx: int) -> None:
+        """Have graphs run by a C function ``int (*)(void *ctx, int graph)`` that returns 0 when it worked.
+
+        Both are addresses; what they point to must stay valid while this object is used.
+        """
+
+    def process(self, block: _F32, out: _F32) -> None:
+        """Enhance exactly one hop.
+
+        Parameters
+        ----------
+        block, out : contiguous float32 (hop,), full scale 1. They may be the same array.
+
+        Raises
+        ------
+        ValueError
+            Another dtype or shape; the same hop may then be given again.
+        """
+
+    def see(self, landmarks: ArrayLike | None, t: float) -> bool:
+        """Hand in one image; from any thread, one at a time. Never waits.
+
+        Parameters
+        ----------
+        landmarks : (50, 2) points x (right), y (down) in the order of `seehear.landmarks.LANDMARKS`; None, or a NaN
+            among them, for no face.
+        t : seconds on the sample clock; t = 0 is the first sample after `reset`.
+
+        Returns
+        -------
+        bool
+            False if the queue is full or t is not finite: the image is dropped and counted (``images_refused``).
+
+        Raises
+        ------
+        ValueError
+            Another shape.
+        """
+
+    def flush(self) -> _F32:
+        """The last `latency` samples; then `reset` before the next signal."""
+
+    def reset(self) -> None:
+        """Forget all state, counters and waiting images. Settings stay."""
+
+    @property
+    def latency(self) -> int:
+        """Delay from hop in to hop out, samples."""
+
+    @property
+    def hop(self) -> int:
+        """Samples per hop."""
+
+    @property
+    def rate(self) -> int:
+        """Sample rate, Hz."""
+
+    @property
+    def bands(self) -> int:
+        """Number of bands M."""
+
+    @property
+    def has_vision(self) -> bool:
+        """Whether the model has lip and gate networks."""
+
+    @property
+    def now(self) -> float:
+        """Seconds of sound processed since `reset`."""
+
+    visual_delay_ms: float
+    """Age of an image when its masks are used, 0 to 500 ms."""
+    strength: float
+    """0 (the input, delayed) to 1 (the full mask)."""
+    floor_db: float
+    """Least gain, -80 to 0 dB."""
+
+    @property
+    def irm(self) -> _F32:
+        """Mask of the audio net, (M,) 0..1; a read-only view of the last hop, like the next three."""
+
+    @property
+    def ibm(self) -> _F32:
+        """Mask of the lip net, (M,) 0..1; 1 while the gate is closed."""
+
+    @property
+    def gate(self) -> _F32:
+        """Weight of the visual mask, (M,) 0..1, its ramp included; 0 while closed."""
+
+    @property
+    def mask(self) -> _F32:
+        """Fused mask, (M,) 0..1, before floor and strength."""
+
+    @property
+    def face_state(self) -> str:
+        """``none``, ``seen``, ``no_face``, ``frozen`` or ``late``."""
+
+    @property
+    def last_error(self) -> str:
+        """Text of the last exception of the invoke function since `reset`, or an empty string."""
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Counts since `reset`: hops, repaired samples, images and what became of them, runs and failures of the nets."""
+
+class Stream:
+    """Any block size at any rate around a scheduler; as many samples out as in, the same for any cutting into blocks.
+
+    Parameters
+    ----------
+    scheduler : HopScheduler; it is reset, and the stream is the only one to call it from now on (`see` excepted).
+    rate : sample rate of the blocks, 8000 to 48000 Hz.
+
+    Raises
+    ------
+    ValueError
+        Rate out of range.
+    """
+
+    def __init__(self, scheduler: HopScheduler, rate: int) -> None: ...
+    def process(self, block: np.ndarray) -> np.ndarray:
+        """Enhance a block (n,), int16 or float32 (full scale 1), into one of the same length and dtype.
+
+        Raises
+        ------
+        TypeError
+            Another dtype.
+        ValueError
+            Not one-dimensional.
+        """
+
+    def flush(self) -> np.ndarray:
+        """The last `latency` samples, in the dtype of the last block; then `reset`."""
+
+    def reset(self) -> None:
+        """Forget all state, the scheduler's too."""
+
+    @property
+    def latency(self) -> int:
+        """Delay in samples at `rate`, exact for the chain at hand: framing, windows, both resamplers."""
+
+    @property
+    def rate(self) -> int:
+        """Sample rate of the blocks, Hz."""
+
+class Resampler:
+    """Polyphase FIR between two rates from 8000 to 48000 Hz.
+
+    Examples
+    --------
+    >>> Resampler(48000, 16000).process(np.zeros(480, np.float32)).shape
+    (160,)
+    """
+
+    def __init__(self, rate_in: int, rate_out: int) -> None: ...
+    def process(self, block: ArrayLike) -> _F32:
+        """Outputs that have become due: n inputs in all give ceil(n * rate_out / rate_in) outputs in all."""
+
+    def reset(self) -> None:
+        """Forget the past."""
+
+    @property
+    def delay(self) -> float:
+        """Delay in input samples, exact; at most 2 ms."""
+
+class Analyzer:
+    """Streaming STFT: a hop in, the spectrum of the frame that ends with it out."""
+
+    def __init__(self, analysis: int = 512, synthesis: int = 320, hop: int = 160, rate: int = 16000) -> None: ...
+    def process(self, hop: ArrayLike) -> NDArray[np.complex64]:
+        """Spectrum (analysis // 2 + 1,) after the next hop (hop,)."""
+
+    def reset(self) -> None:
+        """Forget the past."""
+
+class Synthesizer:
+    """Streaming inverse STFT: a spectrum in, a hop out, late by `latency` samples."""
+
+    def __init__(self, analysis: int = 512, synthesis: int = 320, hop: int = 160, rate: int = 16000) -> None: ...
+    def process(self, spectrum: ArrayLike) -> _F32:
+        """Next hop (hop,) from a spectrum (analysis // 2 + 1,)."""
+
+    def reset(self) -> None:
+        """Forget the past."""
+
+    @property
+    def latency(self) -> int:
+        """synthesis - hop samples."""
+
+class FeatureExtractor:
+    """Audio features (E2) from band powers."""
+
+    def __init__(
+        self,
+        mean: Sequence[float],
+        std: Sequence[float],
+        floor: float = 1e-8,
+        level_init: float = -11.0,
+        level_prior: int = 20,
+        level_hops: int = 300,
+        clip: float = 4.0,
+    ) -> None: ...
+    def process(self, power: ArrayLike) -> _F32:
+        """Features (M,) of the next frame's band powers (M,)."""
+
+    def reset(self) -> None:
+        """Forget the running level."""
+
+class RecurrentCell:
+    """The float half of a recurrent layer, ``kind`` gru (reset after) or lstm."""
+
+    def __init__(self, kind: str, units: int) -> None: ...
+    def step_gru(self, gx: ArrayLike, gh: ArrayLike) -> _F32:
+        """State (units,) after pre-activations (3 units,) each, gate order z, r, n."""
+
+    def step_lstm(self, g: ArrayLike) -> _F32:
+        """State h (units,) after pre-activations (4 units,), gate order i, f, g, o."""
+
+    def reset(self) -> None:
+        """State 0."""
+
+class LipFeatures:
+    """The 24 lip features of successive visual ticks."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], clip: float = 4.0) -> None: ...
+    def process(self, distances: ArrayLike, age: float) -> _F32:
+        """Features (24,) from ten distances (`lip_distances`) and the age of the image in seconds."""
+
+    def reset(self) -> None:
+        """The next tick is the first."""
+
+def lip_distances(landmarks: ArrayLike) -> _F32 | None:
+    """Ten lip distances in eye distances from landmarks (50, 2), or None if they hold no face."""
+
+def band_power(spectrum: ArrayLike, edges: Sequence[int], energy: float) -> _F32:
+    """Mean of |X|^2 / energy over each band; ``energy`` is the sum of squares of the analysis window."""
+
+def quantize(values: ArrayLike, scale: float, zero_point: int) -> NDArray[np.int8]:
+    """int8 values as graph inputs store them: rounded half away from zero, saturated."""
