@@ -78,6 +78,24 @@ def read_audio(path: str | os.PathLike[str]) -> Sound:
     return sound
 
 
+def read_audio_at(path: str | os.PathLike[str], rate: int) -> np.ndarray:
+    """Sound of a file as float32 [n] at another rate (both 8000..48000 Hz); errors as for `read_audio`."""
+    from seehear import _core
+
+    sound = read_audio(path)
+    if sound.rate == rate:
+        return sound.samples
+    try:
+        resampler = _core.Resampler(sound.rate, rate)
+    except ValueError as error:
+        raise MediaError(f"{os.fspath(path)}: {error}") from error
+    late = round(resampler.delay * rate / sound.rate)
+    # the filter's delay is pushed out with silence at the end and cut off at the start
+    tail = np.zeros(int(np.ceil(resampler.delay)) + 2, np.float32)
+    out = np.asarray(resampler.process(np.concatenate([sound.samples, tail])))
+    return out[late : late + int(np.ceil(len(sound.samples) * rate / sound.rate))]
+
+
 def check_file(file: Path) -> bytes:
     """The first bytes of a file that exists, is a file, and is not empty; MediaError otherwise."""
     try:
@@ -159,10 +177,11 @@ def _decode_wav(file: Path, body: memoryview, code: int, channels: int, rate: in
         raise MediaError(f"{file}: damaged header: {channels} channels at {rate} Hz")
     frame = channels * bits // 8
     body = body[: len(body) // frame * frame]
+    samples: np.ndarray
     if code == 3:
         samples = np.frombuffer(body, f"<f{bits // 8}").astype(np.float32)
     elif bits == 8:
-        samples = (np.frombuffer(body, np.uint8).astype(np.float32) - 128) / 128
+        samples = (np.frombuffer(body, np.uint8).astype(np.float32) - np.float32(128)) / np.float32(128)
     elif bits == 24:
         raw = np.frombuffer(body, np.uint8).reshape(-1, 3)
         wide = np.zeros((len(raw), 4), np.uint8)

@@ -167,8 +167,8 @@ def parse(data: bytes, source: str = "memory", public_key: bytes | None = None) 
             digest = hashlib.sha256(content).hexdigest()
             if len(content) != graph["bytes"] or digest != graph["sha256"]:
                 raise BundleError(
-                    f"{graph['file']}: expected {graph['bytes']} bytes with sha256 {graph['sha256'][:12]}..., "
-                    f"got {len(content)} bytes with {digest[:12]}...: altered or damaged; fetch it again"
+                    f"{graph['file']}: expected {graph['bytes']} bytes with sha256 {graph['sha256'][:12]}, "
+                    f"got {len(content)} bytes with {digest[:12]}: altered or damaged; fetch it again"
                 )
             graphs[name] = content
         if members:

@@ -363,7 +363,8 @@ def _info(arguments: argparse.Namespace) -> int:
     lines = [
         f"{bundle.name} ({bundle.source})",
         f"profile    {profile.get('name', '')}: {profile['rate']} Hz, "
-        f"hop {1e3 * profile['hop'] / profile['rate']:g} ms, delay {latency['algorithmic_ms']:g} ms, {len(manifest['bands']['edges']) - 1} bands",
+        f"hop {1e3 * profile['hop'] / profile['rate']:g} ms, delay {latency['algorithmic_ms']:g} ms, "
+        f"{len(manifest['bands']['edges']) - 1} bands",
     ]
     if bundle.has_vision:
         visual = manifest["visual"]

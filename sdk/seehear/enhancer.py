@@ -27,6 +27,9 @@ Video = str | os.PathLike[str] | Iterable[tuple[float, np.ndarray | None]]
 #: Sample rates a stream takes, Hz.
 MIN_RATE, MAX_RATE = 8000, 48000
 
+# pictures from before the sound help to find the face, seconds
+_LEAD_IN = 0.5
+
 # images remembered for the vision times in `stats`
 _RECENT_IMAGES = 1000
 
@@ -115,8 +118,7 @@ class Enhancer:
             visual_delay_ms,
         )
 
-    # --- sound
-    # ------------------------------------------------------------------------------------------------------
+    # --- sound ---
 
     def process(self, block: np.ndarray) -> np.ndarray:
         """Enhance the next samples.
@@ -215,8 +217,7 @@ class Enhancer:
         on_hop: Callable[[Enhancer], None] | None,
     ) -> np.ndarray:
         count = len(samples)
-        # the tail that is still in the stream at the end comes out against silence, like every sample before
-        # it
+        # what is still in the stream at the end is pushed out with silence
         padded = np.concatenate([samples, np.zeros(stream.latency, samples.dtype)])
         out = np.empty(len(padded), samples.dtype if samples.dtype == np.int16 else np.float32)
         hop = self.bundle.hop * rate / self.bundle.rate
@@ -225,9 +226,11 @@ class Enhancer:
         while begin < len(padded):
             hops += 1
             end = min(len(padded), int(np.ceil(hops * hop)))
-            # an image belongs to the hops from its time on: show it before the samples that reach there
+            # an image belongs to the hops from its time on: show it before the samples that reach there;
+            # pictures from long before the sound would only fill the queue
             while pending is not None and pending[0] <= end / rate:
-                self._look(*pending)
+                if pending[0] > -_LEAD_IN:
+                    self._look(*pending)
                 pending = next(images, None) if images is not None else None
             out[begin:end] = _run(stream, padded[begin:end])
             begin = end
@@ -239,7 +242,7 @@ class Enhancer:
         if seen is None or np.issubdtype(np.asarray(seen).dtype, np.floating):
             self.see_landmarks(seen, t)
         else:
-            self.see(seen, t)
+            self.see(np.asarray(seen), t)
 
     def _images_of(self, video: Video) -> Iterator[tuple[float, np.ndarray | None]]:
         self._need_vision()
@@ -249,8 +252,7 @@ class Enhancer:
             return frames(video)
         return iter(video)
 
-    # --- images
-    # -----------------------------------------------------------------------------------------------------
+    # --- images ---
 
     def see(self, image: np.ndarray, t: float) -> bool:
         """Show an image; may be called from any thread, never delays `process`.
@@ -331,8 +333,7 @@ class Enhancer:
             self._tracker = FaceTracker.load(self.bundle)
         return self._tracker
 
-    # --- settings and readings
-    # --------------------------------------------------------------------------------------
+    # --- settings and readings ---
 
     @property
     def rate(self) -> int:
