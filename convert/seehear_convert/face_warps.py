@@ -1,7 +1,8 @@
 """Training pictures for the landmark nets: one labelled face becomes many faces, cameras and rooms.
 
-Only some eight people are labelled, so every example gets another facial geometry (smooth warps of picture and points alike),
-another crop (tracking error), another light, camera and codec. Without it the nets learn those eight faces by heart.
+Only some eight people are labelled, so every example gets another facial geometry (smooth warps of picture
+and points alike), another crop (tracking error), another light, camera and codec. Without it the nets learn
+those eight faces by heart.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ import cv2
 import numpy as np
 
 from seehear.face_crops import Crop, CropSpec
-from seehear.landmarks import FACE_POINTS, INDEX, LIP_POINTS, LIPS, MIRROR, anchors, face_frame
+from seehear.landmarks import FACE_POINTS, INDEX, LIP_POINTS, LIPS, MIRROR, face_frame
 
 Rng = np.random.Generator
 
 
 @dataclass
 class Warp:
-    """Smooth displacement field: virtual point v shows the picture at v + D(v), D a sum of Gaussian-windowed affine pushes.
+    """Smooth displacement field: virtual point v shows the picture at v + D(v), D a sum of Gaussian-windowed
+    affine pushes.
 
     All in complex-free pixels: `centre`, `sigma`, `push`, `stretch` are (n, 2).
     """
@@ -49,7 +51,10 @@ def random_warp(points: np.ndarray, rng: Rng, amount: float = 1.0) -> Warp:
     rows: list[tuple[np.ndarray, tuple[float, float], tuple[float, float], tuple[float, float]]] = []
 
     def add(
-        centre: np.ndarray, sigma: tuple[float, float], push: tuple[float, float], stretch: tuple[float, float]
+        centre: np.ndarray,
+        sigma: tuple[float, float],
+        push: tuple[float, float],
+        stretch: tuple[float, float],
     ) -> None:
         rows.append((centre, sigma, push, stretch))
 
@@ -86,7 +91,7 @@ def random_warp(points: np.ndarray, rng: Rng, amount: float = 1.0) -> Warp:
 def warp_crop(picture: np.ndarray, warp: Warp, crop: Crop, border: int) -> np.ndarray:
     """The crop of the warped face, uint8; the field is computed on a coarser grid (it is smooth)."""
     coarse = Crop(crop.a, crop.b, 33).grid().ravel()
-    d = warp.at(np.stack([coarse.real, coarse.imag], -1)).reshape(33, 33, 2).astype(np.float32)
+    d: np.ndarray = warp.at(np.stack([coarse.real, coarse.imag], -1)).reshape(33, 33, 2).astype(np.float32)
     d = cv2.resize(d, (crop.size, crop.size), interpolation=cv2.INTER_LINEAR)
     grid = crop.grid()
     x = (grid.real + d[..., 0]).astype(np.float32)
@@ -185,8 +190,11 @@ def relight(image: np.ndarray, rng: Rng) -> np.ndarray:
     return out
 
 
-def cover(image: np.ndarray, centre: np.ndarray, wide: float, high: float, other: np.ndarray, rng: Rng) -> np.ndarray:
-    """Something in front of the camera, an ellipse or a box about `centre` (all crop coordinates), with the texture of `other`."""
+def cover(
+    image: np.ndarray, centre: np.ndarray, wide: float, high: float, other: np.ndarray, rng: Rng
+) -> np.ndarray:
+    """Something in front of the camera, an ellipse or a box about `centre` (all crop coordinates), with the
+    texture of `other`."""
     size = image.shape[0]
     mask = np.zeros((size, size), np.uint8)
     x, y = ((centre + 1) * size / 2).astype(int)
@@ -194,9 +202,12 @@ def cover(image: np.ndarray, centre: np.ndarray, wide: float, high: float, other
     if rng.random() < 0.5:
         cv2.ellipse(mask, (int(x), int(y)), axes, rng.uniform(-40, 40), 0, 360, 255, -1)
     else:
-        cv2.rectangle(mask, (int(x) - axes[0], int(y) - axes[1]), (int(x) + axes[0], int(y) + axes[1]), 255, -1)
+        cv2.rectangle(
+            mask, (int(x) - axes[0], int(y) - axes[1]), (int(x) + axes[0], int(y) + axes[1]), 255, -1
+        )
     alpha = cv2.GaussianBlur(mask, (0, 0), 0.7).astype(np.float32) / 255
     kind = rng.random()
+    fill: np.ndarray
     if kind < 0.35:
         fill = other.astype(np.float32)
     elif kind < 0.7:  # a hand, a mug: near the face's own tone
@@ -208,7 +219,8 @@ def cover(image: np.ndarray, centre: np.ndarray, wide: float, high: float, other
 
 @dataclass
 class Example:
-    """One training picture: uint8 crop, net points (n, 2) in crop coordinates, whether the face (mouth) is to be seen."""
+    """One training picture: uint8 crop, net points (n, 2) in crop coordinates, whether the face (mouth) is to
+    be seen."""
 
     image: np.ndarray
     points: np.ndarray
@@ -225,7 +237,8 @@ class Maker:
     spec : crop of that net.
     pictures : uint8 (N, 160, 160) gray faces.
     points : float (N, 50, 2), pixels.
-    groups : lists of indices into `pictures`, one per talker; drawn evenly over talkers, the first ones `weights` times.
+    groups : lists of indices into `pictures`, one per talker; drawn evenly over talkers, the first ones
+        `weights` times.
     others : uint8 (K, h, w) gray pictures without faces.
     """
 
@@ -250,7 +263,9 @@ class Maker:
         picture = self.others[rng.integers(len(self.others))]
         side = int(rng.integers(24, min(picture.shape)))
         y, x = (int(rng.integers(0, s - side + 1)) for s in picture.shape)
-        return cv2.resize(picture[y : y + side, x : x + side], (self.spec.size,) * 2, interpolation=cv2.INTER_AREA)
+        return cv2.resize(
+            picture[y : y + side, x : x + side], (self.spec.size,) * 2, interpolation=cv2.INTER_AREA
+        )
 
     def _face(self, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
         i = rng.choice(self.groups[rng.choice(len(self.groups), p=self.weights)])
@@ -286,7 +301,9 @@ class Maker:
         warp = random_warp(points, rng, rng.uniform(0.3, 1.1))
         virtual = warp.virtual(points)
         a, b, mouth = face_frame(virtual)
-        rough = rng.random() < (0.5 if self.role == "face" else 0.25)  # first sight, or an eye net that errs on a stranger
+        rough = rng.random() < (
+            0.5 if self.role == "face" else 0.25
+        )  # first sight, or an eye net that errs on a stranger
         if self.role == "face":
             shift, scale, tilt = (0.28, 0.2, 0.3) if rough else (0.08, 0.08, 0.08)
         else:
@@ -304,8 +321,17 @@ class Maker:
         lips = inside[:LIPS].mean(0)
         chance = rng.random()
         if chance < 0.10:  # covered mouth
-            size = rng.uniform(0.42, 0.8) * unit
-            image = cover(image, lips + rng.normal(0, 0.04, 2) * unit, size, size * rng.uniform(0.7, 1), self._other(rng), rng)
+            size = (
+                rng.uniform(0.55, 1.0) * unit
+            )  # clearly more than a mouth: an ellipse of a mouth's size could be one, wide open
+            image = cover(
+                image,
+                lips + rng.normal(0, 0.04, 2) * unit,
+                size,
+                size * rng.uniform(0.7, 1),
+                self._other(rng),
+                rng,
+            )
             seen = self.role == "face"
         elif chance < 0.2:  # something elsewhere
             for _ in range(10):
@@ -315,9 +341,3 @@ class Maker:
                     image = cover(image, spot, size, size * rng.uniform(0.5, 1.0), self._other(rng), rng)
                     break
         return Example(relight(image, rng), inside[self.chosen], seen, seen)
-
-
-def mouth_is_open(points: np.ndarray) -> np.ndarray:
-    """Inner lip opening over eye distance, (...,), of landmarks (..., 50, 2)."""
-    found = anchors(points)
-    return np.abs(points[..., INDEX[14], 1] - points[..., INDEX[13], 1]) / np.abs(found[..., 1] - found[..., 0])

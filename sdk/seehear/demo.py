@@ -1,9 +1,9 @@
 """A demo clip, made on the spot, and what seehear does with it.
 
-The clip: the portrait of the astronaut Eileen Collins (NASA, public domain) that scikit-image ships, speaking a kept recording of
-espeak-ng (assets/make_speech.sh) with the babble of six other espeak voices over it. The mouth is moved by the speech's own envelope
-(opening) and vowels (width). No camera, no network, no person needed; a person is what the networks were trained for, so take your
-own clip (`video=`) for a fair picture.
+The clip: the portrait of the astronaut Eileen Collins (NASA, public domain) that scikit-image ships, speaking
+a kept recording of espeak-ng (assets/make_speech.sh) with the babble of six other espeak voices over it. The
+mouth is moved by the speech's own envelope (opening) and vowels (width). No camera, no network, no person
+needed; a person is what the networks were trained for, so take your own clip (`video=`) for a fair picture.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,9 +43,13 @@ def portrait() -> np.ndarray:
     try:
         from skimage.data import astronaut
     except ImportError as error:
-        raise MissingExtraError("the demo's portrait comes with scikit-image: pip install 'seehear[demo]'") from error
+        raise MissingExtraError(
+            "the demo's portrait comes with scikit-image: pip install 'seehear[demo]'"
+        ) from error
     x, y, side = PORTRAIT
-    return opencv().resize(astronaut()[y : y + side, x : x + side], (SIDE, SIDE), interpolation=opencv().INTER_CUBIC)
+    return opencv().resize(
+        astronaut()[y : y + side, x : x + side], (SIDE, SIDE), interpolation=opencv().INTER_CUBIC
+    )
 
 
 def mouth_moves(speech: np.ndarray, rate: int = RATE) -> np.ndarray:
@@ -58,8 +62,8 @@ def mouth_moves(speech: np.ndarray, rate: int = RATE) -> np.ndarray:
 
     Returns
     -------
-    float64 (pictures, 2). The opening follows the energy of the first formant's range, the width the balance of the second's
-    against it; both lead the voice by a picture, as real mouths do.
+    float64 (pictures, 2). The opening follows the energy of the first formant's range, the width the balance
+    of the second's against it; both lead the voice by a picture, as real mouths do.
     """
     step, size = rate // FPS, rate // 16
     count = int(np.ceil(len(speech) / step))
@@ -110,9 +114,23 @@ def speaking_face(still: np.ndarray, opening: float, spread: float) -> np.ndarra
     drop = gap - (lower - upper)
     chin_drop = (0.9 * half * opening - (m["lower"] - m["upper"])) * 0.7 * wide
     lip_end = lower + (m["lower_outer"] - m["lower"]) * (0.3 + 0.7 * bow)
-    before = [np.full_like(x, m["nose"]), upper, lower, lip_end, np.full_like(x, m["chin"]), np.full_like(x, m["neck"])]
+    before = [
+        np.full_like(x, m["nose"]),
+        upper,
+        lower,
+        lip_end,
+        np.full_like(x, m["chin"]),
+        np.full_like(x, m["neck"]),
+    ]
     raised = 0.12 * np.maximum(drop, 0)
-    after = [before[0], upper - raised, lower + drop - raised, lip_end + drop - raised, m["chin"] + chin_drop, before[5]]
+    after = [
+        before[0],
+        upper - raised,
+        lower + drop - raised,
+        lip_end + drop - raised,
+        m["chin"] + chin_drop,
+        before[5],
+    ]
     source = y.copy()
     for k in range(5):
         inside = (y >= after[k]) & (y < after[k + 1])
@@ -122,7 +140,9 @@ def speaking_face(still: np.ndarray, opening: float, spread: float) -> np.ndarra
     depth = y - after[1]
     mouth = (depth >= 0) & (y < after[2]) & (bow > 0)
     source = np.where(mouth, np.minimum(upper + depth, lower - 1.0), source)
-    face = cv2.remap(still, x.astype(np.float32), source.astype(np.float32), cv2.INTER_LINEAR).astype(np.float32)
+    face = cv2.remap(still, x.astype(np.float32), source.astype(np.float32), cv2.INTER_LINEAR).astype(
+        np.float32
+    )
     dark = np.clip((depth - 0.75 * (lower - upper)) / 2.5, 0, 1) * mouth
     dark = cv2.GaussianBlur((dark * 0.92).astype(np.float32), (0, 0), 0.8)[..., None]
     return np.clip(face * (1 - dark) + np.array([58, 22, 24], np.float32) * dark, 0, 255).astype(np.uint8)
@@ -134,9 +154,13 @@ def talking_head(moves: np.ndarray) -> Iterator[np.ndarray]:
     for i, (opening, spread) in enumerate(moves):
         t = i / FPS
         face = speaking_face(still, float(opening), float(spread))
-        turn = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), 1.8 * np.sin(1.1 * t), 1 + 0.012 * np.sin(0.7 * t))
+        turn = cv2.getRotationMatrix2D(
+            (SIDE / 2, SIDE / 2), 1.8 * np.sin(1.1 * t), 1 + 0.012 * np.sin(0.7 * t)
+        )
         turn[:, 2] += (4 * np.sin(0.9 * t), 2.5 * np.sin(1.7 * t))
-        yield cv2.warpAffine(face, turn, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        yield cv2.warpAffine(
+            face, turn, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
 
 
 def write_clip(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray) -> None:
@@ -150,17 +174,19 @@ def write_clip(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray) ->
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
     partial = path.with_suffix(".part.mp4")
     with av.open(str(partial), "w") as container:
-        video = container.add_stream(codec, rate=FPS)
+        video: Any = container.add_stream(codec, rate=FPS)
         video.width = video.height = SIDE
         video.pix_fmt = "yuv420p"
         video.bit_rate = 1_000_000
-        audio = container.add_stream("aac", rate=RATE, layout="mono")
+        audio: Any = container.add_stream("aac", rate=RATE, layout="mono")
         for picture in pictures:
             container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(video.encode(None))
         samples = np.clip(sound, -1, 1).astype(np.float32)
         for begin in range(0, len(samples), 1024):
-            frame = av.AudioFrame.from_ndarray(samples[None, begin : begin + 1024].copy(), format="fltp", layout="mono")
+            frame = av.AudioFrame.from_ndarray(
+                samples[None, begin : begin + 1024].copy(), format="fltp", layout="mono"
+            )
             frame.sample_rate, frame.pts, frame.time_base = RATE, begin, Fraction(1, RATE)
             container.mux(audio.encode(frame))
         container.mux(audio.encode(None))
@@ -176,7 +202,8 @@ def si_sdr(estimate: np.ndarray, clean: np.ndarray) -> float:
 
 @dataclass
 class Result:
-    """One row of the table: a signal as long as the noisy one, microseconds per hop, share of hops per face state."""
+    """One row of the table: a signal as long as the noisy one, microseconds per hop, share of hops per face
+    state."""
 
     name: str
     samples: np.ndarray
@@ -185,9 +212,14 @@ class Result:
 
 
 def run_live(
-    enhancer: Enhancer, noisy: np.ndarray, pictures: list[tuple[float, np.ndarray]], name: str, trace: object = None
+    enhancer: Enhancer,
+    noisy: np.ndarray,
+    pictures: list[tuple[float, np.ndarray]],
+    name: str,
+    trace: object = None,
 ) -> Result:
-    """The noisy sound through `process`, hop by hop, the pictures through `see` as their time comes: as a device would."""
+    """The noisy sound through `process`, hop by hop, the pictures through `see` as their time comes: as a
+    device would."""
     hop = enhancer.bundle.hop
     enhancer.reset()
     padded = np.concatenate([noisy, np.zeros(-len(noisy) % hop, np.float32)]).astype(np.float32)
@@ -203,17 +235,21 @@ def run_live(
         if callable(trace):
             trace(enhancer)
     latency = enhancer.latency
-    whole = np.concatenate([*out, enhancer.flush(), np.zeros(latency, np.float32)])[latency : latency + len(noisy)]
+    whole = np.concatenate([*out, enhancer.flush(), np.zeros(latency, np.float32)])[
+        latency : latency + len(noisy)
+    ]
     share = {state: states.count(state) / len(states) for state in dict.fromkeys(states)}
     return Result(name, whole, 1e6 * float(np.median(times)), share)
 
 
 def main(out: Path | str = "demo-out", video: Path | str | None = None, model: str = "default") -> int:
-    """Make the clip (or take `video`), enhance it twice, print a table, write everything to `out`; 0 for success.
+    """Make the clip (or take `video`), enhance it twice, print a table, write everything to `out`; 0 for
+    success.
 
     Parameters
     ----------
-    out : folder; gets noisy.wav, audio_only.wav, audio_visual.wav, demo.png, and for the made clip clean.wav and clip.mp4.
+    out : folder; gets noisy.wav, audio_only.wav, audio_visual.wav, demo.png, and for the made clip clean.wav
+        and clip.mp4.
     video : the user's own clip with sound; there is no clean reference then, and the table says so.
     model : bundle name or path.
 
@@ -230,7 +266,9 @@ def main(out: Path | str = "demo-out", video: Path | str | None = None, model: s
     clean: np.ndarray | None = None
     if video is None:
         assets = files("seehear") / "assets"
-        clean, babble = (read_audio(Path(str(assets / f"demo_{name}.wav"))).samples for name in ("speech", "babble"))
+        clean, babble = (
+            read_audio(Path(str(assets / f"demo_{name}.wav"))).samples for name in ("speech", "babble")
+        )
         clean = 0.1 * clean / clean.std()
         noisy = clean + babble[: len(clean)] * (0.1 / babble[: len(clean)].std())
         print(f"making {out / 'clip.mp4'} ({len(clean) / RATE:.1f} s, babble at 0 dB) ...")
@@ -253,7 +291,7 @@ def main(out: Path | str = "demo-out", video: Path | str | None = None, model: s
         if clean is None:
             print("(your own clip: there is no clean reference, so no SI-SDR or STOI; listen to the files)")
         if enhancer.bundle.has_vision:
-            print(f"finding face and lips: {face_ms:.1f} ms per picture, {len(pictures)} pictures, beside the sound")
+            print(f"finding face and lips: {face_ms:.1f} ms per picture, beside the sound")
         for result in results:
             write_wav(out / f"{result.name.replace(' ', '_').replace('-', '_')}.wav", result.samples, RATE)
         plot(out / "demo.png", trace, enhancer, noisy, results[-1].samples, RATE, clean)

@@ -17,14 +17,15 @@ def opencv() -> Any:
         import cv2
     except ImportError as error:
         raise MissingExtraError(
-            "finding faces needs OpenCV, which is not installed: pip install 'seehear[camera]' (or hand in landmarks)"
+            "finding faces needs OpenCV: pip install 'seehear[camera]', or hand in landmarks"
         ) from error
     return cv2
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A square of the picture, turned with the face: ``z = a * w + b`` for w in the unit square [-1, 1] + [-1, 1]i."""
+    """A square of the picture, turned with the face: ``z = a * w + b`` for w in the unit square [-1, 1] +
+    [-1, 1]i."""
 
     a: complex
     b: complex
@@ -48,7 +49,8 @@ class Crop:
     def cut(self, image: np.ndarray) -> np.ndarray:
         """The crop as uint8 gray (size, size), of a picture (H, W) gray or (H, W, 3) RGB."""
         cv2 = opencv()
-        # only the square's surroundings are touched, shrunk first where the crop is much coarser than the picture
+        # only the square's surroundings are touched, shrunk first where the crop is much coarser than the
+        # picture
         reach = abs(self.a) * 1.5 + 2
         shrink = max(1, int(2 * abs(self.a) / self.size))
         x0, y0 = (int(max(0.0, v - reach)) for v in (self.b.real, self.b.imag))
@@ -84,7 +86,8 @@ class Crop:
 
 
 def normalise(crop: np.ndarray) -> np.ndarray:
-    """uint8 crop (size, size) -> float32 (1, size, size, 1), zero mean, unit deviation, within -3..3: light and exposure drop out."""
+    """uint8 crop (size, size) -> float32 (1, size, size, 1), zero mean, unit deviation, within -3..3: light
+    and exposure drop out."""
     x = crop.astype(np.float32)
     x -= x.mean()
     x *= 1.0 / (x.std() + 4.0)
@@ -93,8 +96,8 @@ def normalise(crop: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class CropSpec:
-    """Geometry of one net's crop, as in the bundle manifest's `vision` entry: side in pixels, half width in eye distances,
-    centre (eye distances below the eyes; for the lip net, the mouth itself is the centre)."""
+    """Geometry of one net's crop, as in the bundle manifest's `vision` entry: side in pixels, half width in
+    eye distances, centre (eye distances below the eyes; for the lip net, the mouth itself is the centre)."""
 
     size: int
     half: float

@@ -1,8 +1,8 @@
-"""From pictures to the 50 landmarks the lip features are made of: find a face seldom, follow it with two small nets.
+"""From pictures to the 50 landmarks of the lip features: find a face seldom, follow it with two small nets.
 
 ```
-picture -> [no face known: Haar on a small picture, or the whole picture] -> face crop -> face net -> 14 points
-        -> crop aligned by eyes and mouth -> mouth net -> 40 lip points -> checks -> 50 landmarks, next crop
+picture -> face crop [from the last picture; else from Haar on a small picture, or the whole picture]
+        -> face net -> 14 points -> crop aligned by eyes and mouth -> mouth net -> 40 lip points -> 50 landmarks
 ```
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from seehear.bundle import Bundle
-from seehear.errors import BundleError, InputError
+from seehear.errors import BundleError, InputError, MissingExtraError
 from seehear.face_crops import Crop, CropSpec, normalise, opencv
 from seehear.landmarks import FACE_ANCHORS, INDEX, LANDMARKS, anchors, face_frame, fit_similarity
 from seehear.runtime import Graph
@@ -22,7 +22,8 @@ from seehear.runtime import Graph
 #: A net of the bundle: float32 (1, size, size, 1) in, its float outputs by name out.
 Run = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
-#: Where the Haar box (of side 1) has the point between the eyes, and the eye distance; medians over the training faces.
+#: Where the Haar box (of side 1) has the point between the eyes, and the eye distance; medians over the
+#: training faces.
 HAAR_EYES, HAAR_UNIT = 0.51 + 0.40j, 0.35
 
 #: The same for a picture that a face fills.
@@ -30,7 +31,7 @@ WHOLE_EYES, WHOLE_UNIT = 0.5 + 0.40j, 0.25
 
 
 class LandmarkNet:
-    """One of the two nets with its crop and its shape model: crop of a picture -> points in the picture, score."""
+    """One of the two nets with its crop and its shape model: picture and place in, points and score out."""
 
     def __init__(self, run: Run, spec: Mapping[str, Any]) -> None:
         self.run = run
@@ -38,7 +39,10 @@ class LandmarkNet:
         self.indices = [INDEX[mesh] for mesh in spec["points"]]
         self.mean = np.asarray(spec["mean"], np.float32).reshape(-1, 2)
         self.basis = np.asarray(spec["basis"], np.float32)
+        # sure enough to begin with; once begun, half as sure will do, so that a score near the threshold does
+        # not flicker
         self.threshold = float(spec["threshold"])
+        self.keep = float(spec.get("keep", self.threshold / 2))
         if len(self.mean) != len(self.indices) or self.basis.shape[:1] != (2 * len(self.indices),):
             raise BundleError(
                 f"vision: expected a mean of {2 * len(self.indices)} numbers and as many rows in the basis, "
@@ -57,7 +61,8 @@ class FaceTracker:
 
     Parameters
     ----------
-    graphs : the nets "face" and "mouth": each takes a float32 (1, size, size, 1) array and returns float arrays "shape" and "score".
+    graphs : the nets "face" and "mouth": each takes a float32 (1, size, size, 1) array and returns float
+        arrays "shape" and "score".
     spec : the `vision` entry of the bundle manifest.
 
     Attributes
@@ -67,9 +72,9 @@ class FaceTracker:
 
     Notes
     -----
-    E4. Without a known face the detector runs at most every `search_period` seconds of picture time (a face that gets lost is looked
-    for at once). With several faces the largest is taken, and then kept for as long as it is seen. Not thread-safe: one tracker per
-    stream of pictures.
+    E4. Without a known face the detector runs at most every `search_period` seconds of picture time (a face
+    that gets lost is looked for at once). With several faces the largest is taken, and then kept for as long
+    as it is seen. Not thread-safe: one tracker per stream of pictures.
 
     Examples
     --------
@@ -80,13 +85,13 @@ class FaceTracker:
     def __init__(self, graphs: Mapping[str, Run], spec: Mapping[str, Any]) -> None:
         missing = {"face", "mouth"} - graphs.keys()
         if missing or "nets" not in spec:
-            raise BundleError(f"vision: expected the graphs face and mouth and a spec, got {sorted(graphs)}, {sorted(spec)}")
+            raise BundleError(
+                f"vision: expected the graphs face and mouth and a spec, got {sorted(graphs)}, {sorted(spec)}"
+            )
         if tuple(spec["landmarks"]) != LANDMARKS:
             raise BundleError("vision: the bundle's landmarks are not those of this version of seehear")
         self._face = LandmarkNet(graphs["face"], spec["nets"]["face"])
         self._mouth = LandmarkNet(graphs["mouth"], spec["nets"]["mouth"])
-        self._first = float(spec.get("first_threshold", 0.7))
-        self._steady = float(spec.get("steady", 0.5))
         self.search_period = float(spec.get("search_period", 0.32))
         self._cascade: Any = None
         self.reset()
@@ -113,7 +118,9 @@ class FaceTracker:
 
         spec = bundle.manifest.get("vision") or {}
         if "nets" not in spec:
-            raise BundleError(f"{bundle.source}: expected landmark nets (`vision`), the bundle has none: hand in landmarks")
+            raise BundleError(
+                f"{bundle.source}: expected landmark nets (`vision`), the bundle has none: hand in landmarks"
+            )
         return cls({role: run(net["graph"]) for role, net in spec["nets"].items()}, spec)
 
     def reset(self) -> None:
@@ -122,6 +129,7 @@ class FaceTracker:
         self._eyes: complex | None = None
         self._searched: float | None = None
         self._missed = 0
+        self._lips_seen = False
         self.score = 0.0
         self.searches = 0
 
@@ -135,7 +143,8 @@ class FaceTracker:
 
         Returns
         -------
-        float32 (50, 2), x and y in pixels of `image`, in the order of `LANDMARKS`; None where no face with visible lips is seen.
+        float32 (50, 2), x and y in pixels of `image`, in the order of `LANDMARKS`; None where no face with
+        visible lips is seen.
 
         Raises
         ------
@@ -151,7 +160,9 @@ class FaceTracker:
                 self._missed = 0
                 return self._lips(image, points)
             self._missed += 1
-            if self._missed >= 3:  # a hand before the face, a blurred picture: the face is mostly where it was
+            if (
+                self._missed >= 3
+            ):  # a hand before the face, a blurred picture: the face is mostly where it was
                 self._frame = self._eyes = None
         self.score = 0.0
         if self._searched is not None and 0 <= t - self._searched < self.search_period:
@@ -170,14 +181,14 @@ class FaceTracker:
 
         Parameters
         ----------
-        crop : uint8 (S, S) gray or (S, S, 3) RGB; the mouth in the middle, eyes level, 1.5 eye distances wide (the `half` of the mouth
-            net's crop, twice).
+        crop : uint8 (S, S) gray or (S, S, 3) RGB; the mouth in the middle, eyes level, 1.5 eye distances wide
+            (the `half` of the mouth net's crop, twice).
         t : time of the picture in seconds; each crop is looked at on its own, so it does not matter yet.
 
         Returns
         -------
-        float32 (50, 2) in pixels of the crop: lips as found, all other points those of a mean face around it; None where no lips are
-        seen.
+        float32 (50, 2) in pixels of the crop: lips as found, all other points those of a mean face around it;
+        None where no lips are seen.
         """
         crop = _checked(crop)
         half = complex(crop.shape[1] / 2)
@@ -203,12 +214,13 @@ class FaceTracker:
         return points
 
     def _follow(self, image: np.ndarray, a: complex, b: complex) -> np.ndarray | None:
-        """Face points near a known frame, or None. Looked at twice, the second time with the crop where the first look says: what the
-        net gets wrong then does not change with the head's movement, and the eye distance, unit of all lip distances, stays still."""
+        """Face points near a known frame, or None. Looked at twice, the second time with the crop where the
+        first look says: what the net gets wrong then does not change with the head's movement, and the eye
+        distance, unit of all lip distances, stays still."""
         for look in range(3):
             found, self.score = self._face.find(image, self._face_crop(a, b))
             points = self._whole(found)
-            if self.score < self._face.threshold or not _is_face(points, image.shape):
+            if self.score < self._face.keep or not _is_face(points, image.shape):
                 return None
             (old_a, old_b), (a, b, _) = (a, b), face_frame(points)
             if not 0.6 < abs(a / old_a) < 1.6:
@@ -227,7 +239,7 @@ class FaceTracker:
                 return None
             last, (a, b, _) = (a, b), face_frame(points)
         moved = abs(b - last[1]) / abs(a) + abs(a / last[0] - 1)
-        return points if self.score >= self._first and moved < self._steady else None
+        return points if self.score >= self._face.threshold and moved < 0.3 else None
 
     def _lips(self, image: np.ndarray, points: np.ndarray) -> np.ndarray | None:
         """Lip points into `points`, next frame; None where the lips are not to be seen."""
@@ -235,10 +247,11 @@ class FaceTracker:
         self._frame = a, b
         lips, score = self._mouth.find(image, self._mouth.crop.around(a, mouth))
         self.score *= score
-        if score < self._mouth.threshold:
+        self._lips_seen = score >= (self._mouth.keep if self._lips_seen else self._mouth.threshold)
+        if not self._lips_seen:
             return None
         points[self._mouth.indices] = lips
-        # the lips must be fast and stay as they are; eye distance and tilt, their unit, change slowly: less jitter
+        # lips must be fast and stay as found; eye distance and tilt, their unit, change slowly: less jitter
         left, right, _ = anchors(points)
         self._eyes = right - left if self._eyes is None else self._eyes + 0.5 * (right - left - self._eyes)
         change = (self._eyes - (right - left)) / 2
@@ -253,7 +266,9 @@ class FaceTracker:
             path = f"{cv2.data.haarcascades}haarcascade_frontalface_alt2.xml"
             self._cascade = cv2.CascadeClassifier(path) if hasattr(cv2, "CascadeClassifier") else None
             if self._cascade is None or self._cascade.empty():
-                raise InputError("this OpenCV has no Haar cascades (5.0 dropped them): pip install 'opencv-python-headless<5'")
+                raise MissingExtraError(
+                    "this OpenCV (5 or newer) has no Haar cascades: pip install 'opencv-python-headless<5'"
+                )
         high, wide = image.shape[:2]
         if self._frame is not None:
             yield self._frame
@@ -278,12 +293,15 @@ def _checked(image: np.ndarray) -> np.ndarray:
     good = isinstance(image, np.ndarray) and image.dtype == np.uint8
     if not good or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)) or image.size == 0:
         got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise InputError(f"a picture is a uint8 array (height, width) gray or (height, width, 3) RGB, got {got}")
+        raise InputError(
+            f"a picture is a uint8 array (height, width) gray or (height, width, 3) RGB, got {got}"
+        )
     return image
 
 
 def _is_face(points: np.ndarray, shape: tuple[int, ...]) -> bool:
-    """Whether 50 points (lips but four may be missing) lie as in a face: mouth below the eyes, not too small, within the picture."""
+    """Whether 50 points (lips but four may be missing) lie as in a face: mouth below the eyes, not too small,
+    within the picture."""
     left, right, mouth = anchors(points)
     across = right - left
     if not np.isfinite(across) or abs(across) < 8 or abs(np.angle(across)) > 0.8:

@@ -1,8 +1,9 @@
 """Which points of a face seehear works with, and the similarity frames they span.
 
-An image is described by 50 points of the 468-point face mesh, in the order of `LANDMARKS`: 40 lip points, then eye corners,
-nose tip, bridge, chin, both ears' sides and forehead. All coordinates are pixels of whatever picture they were found in, x to the
-right and y down. Lengths that do not depend on the camera are in eye distances: the distance between the two eye centres.
+An image is described by 50 points of the 468-point face mesh, in the order of `LANDMARKS`: 40 lip points,
+then eye corners, nose tip, bridge, chin, both ears' sides and forehead. All coordinates are pixels of
+whatever picture they were found in, x to the right and y down. Lengths that do not depend on the camera are
+in eye distances: the distance between the two eye centres.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ LANDMARKS: tuple[int, ...] = (
     61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409,
     # inner lips, in the same order
     78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415,
-    # eye corners (two of the subject's right eye, two of the left), nose tip, bridge, chin, face sides, forehead
+    # eye corners (two of the subject's right eye, two of the left), nose tip, bridge, chin, face sides,
+    # forehead
     33, 133, 362, 263, 1, 168, 152, 234, 454, 10,
 )  # fmt: skip
 
@@ -31,7 +33,8 @@ FACE_POINTS: tuple[int, ...] = (*range(LIPS, 50), *(INDEX[mesh] for mesh in (61,
 #: What the lip net finds.
 LIP_POINTS: tuple[int, ...] = tuple(range(LIPS))
 
-#: Anchors of an upright face in eye distances (image right eye is the subject's left): both eye centres, mouth centre.
+#: Anchors of an upright face in eye distances (image right eye is the subject's left): both eye centres,
+#: mouth centre.
 FACE_ANCHORS = np.array([-0.5 + 0.0j, 0.5 + 0.0j, 0.0 + 1.2j])
 
 _MIRROR_MESH = (
@@ -61,8 +64,8 @@ def anchors(points: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    complex array (..., 3): x + iy of the eye centre on the image's left, the one on its right, and the mouth (mean of the
-    corners and of the outer lips' middles).
+    complex array (..., 3): x + iy of the eye centre on the image's left, the one on its right, and the mouth
+    (mean of the corners and of the outer lips' middles).
 
     Examples
     --------
@@ -81,7 +84,8 @@ def anchors(points: np.ndarray) -> np.ndarray:
 def fit_similarity(reference: np.ndarray, points: np.ndarray) -> tuple[complex, complex]:
     """Least-squares similarity between two point sets given as complex numbers.
 
-    Returns ``(a, b)`` with ``points ~ a * reference + b``: abs(a) is the scale, its angle the tilt, b the shift.
+    Returns ``(a, b)`` with ``points ~ a * reference + b``: abs(a) is the scale, its angle the tilt, b the
+    shift.
 
     Examples
     --------
@@ -98,8 +102,9 @@ def fit_similarity(reference: np.ndarray, points: np.ndarray) -> tuple[complex, 
 def face_frame(points: np.ndarray) -> tuple[complex, complex, complex]:
     """Scale and tilt, origin and mouth of a face: ``(a, b, mouth)``.
 
-    ``z = a * w + b`` maps upright face coordinates w (eye distances, origin between the eyes) to the picture; ``mouth`` is the mouth
-    centre in the picture. Eyes and mouth together decide the scale, so that a turned head does not blow the mouth up.
+    ``z = a * w + b`` maps upright face coordinates w (eye distances, origin between the eyes) to the picture;
+    ``mouth`` is the mouth centre in the picture. Eyes and mouth together decide the scale, so that a turned
+    head does not blow the mouth up.
 
     Parameters
     ----------

@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("cv2")
 pytest.importorskip("skimage")
 
-from seehear import demo  # noqa: E402
-from seehear.audio_files import read_audio  # noqa: E402
+from seehear import demo
+from seehear.audio_files import read_audio
 
 
 def kept(name: str) -> np.ndarray:
@@ -60,7 +60,9 @@ def test_the_demo_writes_clip_sounds_and_picture(made: Path) -> None:
     expected = {"clip.mp4", "clean.wav", "noisy.wav", "audio_only.wav", "audio_visual.wav", "demo.png"}
     assert {path.name for path in made.iterdir()} == expected
     sounds = [read_audio(path).samples for path in sorted(made.glob("*.wav"))]
-    assert len({len(samples) for samples in sounds}) == 1 and all(np.isfinite(samples).all() for samples in sounds)
+    assert len({len(samples) for samples in sounds}) == 1 and all(
+        np.isfinite(samples).all() for samples in sounds
+    )
 
 
 def test_the_demo_takes_a_clip_of_ones_own(

@@ -36,7 +36,15 @@ def test_the_portrait_is_found_and_eyes_nose_mouth_and_chin_are_where_they_are(
     points = tracker.track(still, 0.0)
     assert points is not None and points.shape == (50, 2) and points.dtype == np.float32
     # read off the portrait by eye, in its pixels after scaling
-    expected = {33: (132, 152), 263: (230, 156), 1: (177, 190), 61: (147, 208), 291: (213, 207), 14: (179, 224), 152: (178, 267)}
+    expected = {
+        33: (132, 152),
+        263: (230, 156),
+        1: (177, 190),
+        61: (147, 208),
+        291: (213, 207),
+        14: (179, 224),
+        152: (178, 267),
+    }
     unit = eye_distance(points)
     for mesh, place in expected.items():
         assert np.linalg.norm(points[INDEX[mesh]] - place) < 0.16 * unit, mesh
@@ -52,7 +60,9 @@ def test_lip_opening_follows_the_mouth_of_a_swaying_head(
     assert tracker.searches == 1, "once found, a face is followed without the detector"
 
 
-def test_a_moving_head_with_a_still_mouth_keeps_its_mouth_distances(tracker: FaceTracker, still: np.ndarray) -> None:
+def test_a_moving_head_with_a_still_mouth_keeps_its_mouth_distances(
+    tracker: FaceTracker, still: np.ndarray
+) -> None:
     found = []
     for i in range(40):
         turn = cv2.getRotationMatrix2D((180, 180), 12 * np.sin(i / 6), 1 + 0.2 * np.sin(i / 9))
@@ -91,7 +101,7 @@ def test_a_face_that_fills_the_picture_is_found_where_the_detector_is_blind(
     tracker: FaceTracker, still: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Blind:
-        def detectMultiScale(self, *_: object, **__: object) -> list[object]:  # noqa: N802
+        def detectMultiScale(self, *_: object, **__: object) -> list[object]:
             return []
 
     monkeypatch.setattr(tracker, "_cascade", Blind())
@@ -135,7 +145,9 @@ def test_no_face_is_seen_where_there_is_none(tracker: FaceTracker, still: np.nda
     assert tracker.searches <= 3, "the slow detector must run seldom"
 
 
-def test_a_covered_mouth_is_not_measured_and_comes_back_at_once(tracker: FaceTracker, still: np.ndarray) -> None:
+def test_a_covered_mouth_is_not_measured_and_comes_back_at_once(
+    tracker: FaceTracker, still: np.ndarray
+) -> None:
     assert tracker.track(still, 0.0) is not None
     covered = still.copy()
     covered[196:262, 125:235] = (120, 90, 70)
@@ -159,7 +171,14 @@ def test_tiny_and_thin_pictures_hold_no_face(tracker: FaceTracker, shape: tuple[
 
 @pytest.mark.parametrize(
     "image",
-    [np.zeros((9, 9), np.float32), np.zeros((9, 9, 4), np.uint8), np.zeros(9, np.uint8), np.zeros((0, 9), np.uint8), None, [[1]]],
+    [
+        np.zeros((9, 9), np.float32),
+        np.zeros((9, 9, 4), np.uint8),
+        np.zeros(9, np.uint8),
+        np.zeros((0, 9), np.uint8),
+        None,
+        [[1]],
+    ],
 )
 def test_what_is_not_a_picture_is_refused(tracker: FaceTracker, image: object) -> None:
     with pytest.raises(InputError, match="a picture is a uint8 array"):
@@ -236,7 +255,10 @@ def test_real_clips_agree_with_the_teacher(tracker: FaceTracker) -> None:
     for key in [k for k in teacher.files if k.startswith("grid/s1/")][:2]:
         tracker.reset()
         with av.open(str(SHARED / f"{key}.mp4")) as clip:
-            found = [tracker.track(f.to_ndarray(format="rgb24"), i / 25) for i, f in enumerate(clip.decode(video=0))]
+            found = [
+                tracker.track(f.to_ndarray(format="rgb24"), i / 25)
+                for i, f in enumerate(clip.decode(video=0))
+            ]
         assert all(points is not None for points in found)
         theirs = teacher[key].astype(np.float64)[: len(found)]
         assert np.corrcoef(opening(np.array(found)), opening(theirs))[0, 1] > 0.85
