@@ -150,6 +150,15 @@ def _mixtures(args: argparse.Namespace) -> dict[str, Any]:
     return {"mixtures": str(make_mixtures(args.store, args.out, args.count, args.seed))}
 
 
+def _card(args: argparse.Namespace) -> dict[str, Any]:
+    from seehear.bundle import write_atomically
+
+    from .card import card
+
+    write_atomically(args.out, card(args.bundle, args.report, args.notes).encode())
+    return {"card": str(args.out)}
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser("seehear-convert", description="Train, quantise, score and bundle seehear's networks.")
@@ -206,6 +215,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--visual-delay-ms", type=float, help="default: the bundle's")
     p.add_argument("--reference", type=Path, help="scores.csv of the float bundle; fails when int8 loses too much")
     p.add_argument("--workers", type=int, default=2)
+
+    p = commands.add_parser("card", help="model card of a bundle: data, licences, scores")
+    p.set_defaults(run_command=_card)
+    p.add_argument("--bundle", type=Path, required=True)
+    p.add_argument("--report", type=Path, required=True, help="report.md of evaluate")
+    p.add_argument("--notes", type=Path, help="markdown of what the figures do not say")
+    p.add_argument("--out", type=Path, required=True)
 
     p = commands.add_parser("mixtures", help="write a list of validation mixtures to choose on")
     p.set_defaults(run_command=_mixtures)

@@ -85,18 +85,21 @@ class BatchMaker:
         rng = np.random.default_rng([self.config.seed, {"train": 0, "valid": 1}[self.split], step, hash_name(self.net)])
         return {"audio": self._audio, "lips": self._lips, "gate": self._gate}[self.net](rng)
 
-    def _audio(self, rng: np.random.Generator) -> Batch:
+    def _mixed(self, rng: np.random.Generator) -> Iterator[tuple[Any, tuple[F32, F32, F32]]]:
+        """Excerpt of the target, and features, IRM and weight, of ``batch`` mixtures."""
         # Spectra are linear: every speech and every noise serves twice, at other levels and in other company.
         count = self.config.batch // 2
         drawn = [self.maker.draw(rng) for _ in range(count)]
         speech = [dsp.stft(e.speech, self.profile) for e in drawn]
         noise = [dsp.stft(e.noise, self.profile) for e in drawn]
-        rows = []
         for shift in (0, 1):
             for i in range(count):
                 a, b = gains(rng)
-                rows.append(audio_arrays(a * speech[i], b * noise[(i + shift) % count], self.spec, self.profile, self.edges))
-        return tuple(np.stack(column) for column in zip(*rows, strict=True))
+                mixture = a * speech[i], b * noise[(i + shift) % count]
+                yield drawn[i], audio_arrays(*mixture, self.spec, self.profile, self.edges)
+
+    def _audio(self, rng: np.random.Generator) -> Batch:
+        return tuple(np.stack(column) for column in zip(*(arrays for _, arrays in self._mixed(rng)), strict=True))
 
     def _lips(self, rng: np.random.Generator) -> Batch:
         xs, ys, ws = [], [], []
@@ -123,12 +126,7 @@ class BatchMaker:
 
     def _gate(self, rng: np.random.Generator) -> Batch:
         xs, lips, irms, ws = [], [], [], []
-        for _ in range(self.config.batch):
-            e = self.maker.draw(rng)
-            a, b = gains(rng)
-            x, irm, w = audio_arrays(
-                a * dsp.stft(e.speech, self.profile), b * dsp.stft(e.noise, self.profile), self.spec, self.profile, self.edges
-            )
+        for e, (x, irm, w) in self._mixed(rng):
             lip = self.lips(e, rng)
             if rng.random() < self.config.mismatch:  # another face, out of step, or still: distrust has to be learnt (E6)
                 how = rng.integers(3)
