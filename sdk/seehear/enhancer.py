@@ -58,7 +58,7 @@ class Enhancer:
         self._rate = _checked_rate(rate)
         self.bundle = bundle
         try:
-            self._scheduler = _core.HopScheduler(bundle.manifest)
+            self._scheduler = _core.HopScheduler(dict(bundle.manifest))
         except ValueError as error:
             raise BundleError(f"{bundle.source}: {error}") from error
         self.invoker = Invoker(self._scheduler, bundle)
@@ -168,8 +168,8 @@ class Enhancer:
         ----------
         samples : [n] or [n, channels] (mixed to one), int16 or float.
         rate : Hz, 8000..48000.
-        video : path of a video file, or (seconds, image) pairs in rising time, image as for `see`, or landmarks
-            as for `see_landmarks` in its place; time 0 is the first sample. None: sound alone.
+        video : path of a video file, or (seconds, image) pairs in rising time, image as for `see`, or
+            landmarks as for `see_landmarks` in its place; time 0 is the first sample. None: sound alone.
         visual_delay_ms : a file's images need not be waited for, so 0; give the live value to get what a
             stream gives.
         on_hop : called after every hop, for plots and progress.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,8 @@ def plot(
     OutputError
         The file cannot be written.
     """
+    from matplotlib.patches import Patch
+
     sounds = {"before": before, "after": after} | ({"clean": clean} if clean is not None else {})
     rows = len(sounds) + 5
     figure = figure_class()(figsize=(11, 1.7 * rows), layout="constrained")
@@ -108,14 +111,13 @@ def plot(
     time = (np.arange(len(trace.gate)) + 1) * hop
     axes[-2].plot(time, np.mean(trace.gate, axis=1))
     axes[-2].set(ylabel="mean gate", ylim=(-0.02, 1.02), xlim=(0, seconds))
-    for state, colour in _STATES.items():
-        axes[-1].fill_between(
-            time, 0, 1, where=np.array(trace.states) == state, color=colour, label=state, step="pre", lw=0
-        )
+    states = np.array(trace.states)
+    changes = [0, *(np.flatnonzero(states[1:] != states[:-1]) + 1), len(states)]
+    for begin, end in itertools.pairwise(changes):
+        axes[-1].axvspan(begin * hop, end * hop, color=_STATES[states[begin]], lw=0)
     axes[-1].set(ylabel="face", yticks=[], xlabel="seconds", ylim=(0, 1))
-    figure.legend(
-        *axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=len(_STATES), frameon=False
-    )
+    keys = [Patch(color=colour, label=state) for state, colour in _STATES.items()]
+    figure.legend(handles=keys, loc="outside lower center", ncols=len(_STATES), frameon=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90)
     write_atomically(path, buffer.getvalue())
