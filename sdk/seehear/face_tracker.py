@@ -2,7 +2,7 @@
 
 ```
 picture -> face crop [from the last picture; else from Haar on a small picture, or the whole picture]
-        -> face net -> 14 points -> crop aligned by eyes and mouth -> mouth net -> 40 lip points -> 50 landmarks
+        -> face net -> 14 points -> crop aligned by eyes and mouth -> mouth net -> 40 lips -> 50 landmarks
 ```
 """
 
