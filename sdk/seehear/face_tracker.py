@@ -133,7 +133,7 @@ class FaceTracker:
         self.score = 0.0
         self.searches = 0
 
-    def track(self, image: np.ndarray, t: float = 0.0) -> np.ndarray | None:
+    def track(self, image: np.ndarray, t: float) -> np.ndarray | None:
         """Landmarks of the face in the next picture.
 
         Parameters
