@@ -22,6 +22,9 @@ from seehear.errors import InputError, MediaError, MissingExtraError
 MAX_RATE = 768_000
 MAX_CHANNELS = 64
 
+# samples converted at once when writing
+_PIECE = 1 << 16
+
 
 @dataclass(frozen=True)
 class Sound:
@@ -127,12 +130,16 @@ def write_wav(path: str | os.PathLike[str], samples: np.ndarray, rate: int) -> N
     """
     if samples.ndim != 1:
         raise InputError(f"expected one channel [n], got shape {samples.shape}")
-    if samples.dtype != np.int16:
-        samples = np.clip(np.rint(samples.astype(np.float64) * 32768.0), -32768, 32767)
-    body = samples.astype("<i2").tobytes()
-    header = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(body), b"WAVE", b"fmt ", 16, 1, 1, rate,
-                         2 * rate, 2, 16, b"data", len(body))  # fmt: skip
-    write_atomically(Path(path), header + body)
+    body = np.empty(len(samples), "<i2")
+    for begin in range(0, len(samples), _PIECE):  # in pieces: an hour of sound fits in little memory
+        piece = samples[begin : begin + _PIECE]
+        if samples.dtype != np.int16:
+            piece = np.clip(np.rint(piece * np.float32(32768)), -32768, 32767)
+        body[begin : begin + _PIECE] = piece
+    size = body.nbytes
+    header = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, rate,
+                         2 * rate, 2, 16, b"data", size)  # fmt: skip
+    write_atomically(Path(path), header, body.data)
 
 
 def mono(samples: np.ndarray) -> np.ndarray:

@@ -236,7 +236,7 @@ def write_bundle(
     return bundle
 
 
-def write_atomically(path: Path, data: bytes | memoryview) -> None:
+def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
     """Write a file so that it appears complete or not at all (temporary file beside it, then rename).
 
     Raises
@@ -248,7 +248,8 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
         handle, temporary = tempfile.mkstemp(prefix="." + path.name[:50], suffix=".part", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                for part in parts:
+                    file.write(part)
                 file.flush()
                 os.fsync(file.fileno())
             umask = os.umask(0)

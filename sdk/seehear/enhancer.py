@@ -216,27 +216,29 @@ class Enhancer:
         images: Iterator[tuple[float, np.ndarray | None]] | None,
         on_hop: Callable[[Enhancer], None] | None,
     ) -> np.ndarray:
-        count = len(samples)
         # what is still in the stream at the end is pushed out with silence
-        padded = np.concatenate([samples, np.zeros(stream.latency, samples.dtype)])
-        out = np.empty(len(padded), samples.dtype if samples.dtype == np.int16 else np.float32)
+        total, silence = len(samples) + stream.latency, np.zeros(stream.latency, samples.dtype)
+        out = np.empty(total, samples.dtype if samples.dtype == np.int16 else np.float32)
         hop = self.bundle.hop * rate / self.bundle.rate
         pending = next(images, None) if images is not None else None
         begin = hops = 0
-        while begin < len(padded):
+        while begin < total:
             hops += 1
-            end = min(len(padded), int(np.ceil(hops * hop)))
+            end = min(total, int(np.ceil(hops * hop)))
             # an image belongs to the hops from its time on: show it before the samples that reach there;
             # pictures from long before the sound would only fill the queue
             while pending is not None and pending[0] <= end / rate:
                 if pending[0] > -_LEAD_IN:
                     self._look(*pending)
                 pending = next(images, None) if images is not None else None
-            out[begin:end] = _run(stream, padded[begin:end])
+            block = samples[begin:end]
+            if len(block) < end - begin:
+                block = np.concatenate([block, silence[: end - begin - len(block)]])
+            out[begin:end] = _run(stream, block)
             begin = end
             if on_hop is not None:
                 on_hop(self)
-        return out[stream.latency : stream.latency + count]
+        return out[stream.latency :]
 
     def _look(self, t: float, seen: np.ndarray | None) -> None:
         if seen is None or np.issubdtype(np.asarray(seen).dtype, np.floating):
