@@ -6,7 +6,8 @@ namespace seehear {
 
 Status BandLayout::Prepare(const std::vector<int>& edges, int bins, double energy) {
   if (edges.size() < 2) {
-    return Status::Error("bands.edges must hold at least 2 bin indices, got %d", static_cast<int>(edges.size()));
+    return Status::Error("bands.edges must hold at least 2 bin indices, got %d",
+                         static_cast<int>(edges.size()));
   }
   if (edges.front() != 0 || edges.back() != bins) {
     return Status::Error("bands.edges must run from 0 to %d (all bins), got %d to %d", bins, edges.front(),
@@ -14,8 +15,8 @@ Status BandLayout::Prepare(const std::vector<int>& edges, int bins, double energ
   }
   for (size_t b = 0; b + 1 < edges.size(); ++b) {
     if (edges[b + 1] <= edges[b]) {
-      return Status::Error("bands.edges must rise: edges[%d] = %d is followed by %d", static_cast<int>(b), edges[b],
-                           edges[b + 1]);
+      return Status::Error("bands.edges must rise: edges[%d] = %d is followed by %d", static_cast<int>(b),
+                           edges[b], edges[b + 1]);
     }
   }
   edges_ = edges;

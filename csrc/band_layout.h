@@ -10,7 +10,8 @@ namespace seehear {
 class BandLayout {
  public:
   // edges: M + 1 rising bin indices from 0 to bins; band b holds bins edges[b] .. edges[b + 1] - 1.
-  // energy: sum of squares of the analysis window, so that white noise of variance v has power v in every band.
+  // energy: sum of squares of the analysis window, so that white noise of variance v has power v in every
+  // band.
   Status Prepare(const std::vector<int>& edges, int bins, double energy);
 
   int bands() const { return bands_; }
@@ -26,8 +27,8 @@ class BandLayout {
   int bins_ = 0;
   int singles_ = 0;  // leading bands of one bin, where band index = bin index
   std::vector<int> edges_;
-  std::vector<float> scale_;  // 1 / (energy * width) per band
-  std::vector<float> square_;    // |X|^2 per bin
+  std::vector<float> scale_;   // 1 / (energy * width) per band
+  std::vector<float> square_;  // |X|^2 per bin
   std::vector<float> bin_gain_;
 };
 

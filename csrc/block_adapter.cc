@@ -5,7 +5,8 @@
 namespace seehear {
 
 Status BlockAdapter::Prepare(int hop, HopFunction function, void* context) {
-  if (hop < 1 || function == nullptr) return Status::Error("hop must be at least 1 sample with a function, got %d", hop);
+  if (hop < 1 || function == nullptr)
+    return Status::Error("hop must be at least 1 sample with a function, got %d", hop);
   hop_ = hop;
   function_ = function;
   context_ = context;

@@ -1,4 +1,5 @@
-// Any block size around a process that takes whole hops: one sample in, one sample out, late by hop - 1 samples.
+// Any block size around a process that takes whole hops: one sample in, one sample out, late by hop - 1
+// samples.
 #pragma once
 
 #include <vector>

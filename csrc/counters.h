@@ -1,4 +1,5 @@
-// What went wrong or was dropped, counted since reset; written by the audio and image threads, read by anyone.
+// What went wrong or was dropped, counted since reset; written by the audio and image threads, read by
+// anyone.
 #pragma once
 
 #include <atomic>
@@ -8,13 +9,13 @@ namespace seehear {
 
 enum class Counter {
   kHops,
-  kNonfiniteSamples,   // NaN and infinities, replaced by 0
-  kClampedSamples,     // beyond +-4, clamped
-  kSaturatedSamples,   // beyond full scale when converted to int16
-  kImagesQueued,       // accepted by see()
-  kImagesRefused,      // queue full, or a time that is not finite
-  kImagesSuperseded,   // a newer image was eligible at the same tick
-  kImagesMistimed,     // not newer than the one before, or more than 10 s ahead of the sound
+  kNonfiniteSamples,  // NaN and infinities, replaced by 0
+  kClampedSamples,    // beyond +-4, clamped
+  kSaturatedSamples,  // beyond full scale when converted to int16
+  kImagesQueued,      // accepted by see()
+  kImagesRefused,     // queue full, or a time that is not finite
+  kImagesSuperseded,  // a newer image was eligible at the same tick
+  kImagesMistimed,    // not newer than the one before, or more than 10 s ahead of the sound
   kImagesNoFace,
   kImagesFrozen,
   kLateTicks,

@@ -12,12 +12,13 @@ constexpr double kTolerance = 0.001;
 
 Status FaceState::Prepare(const VisualSpec& spec) {
   if (spec.rate < 1 || spec.masks_per_image < 1) {
-    return Status::Error("visual.rate and visual.masks_per_image must be at least 1, got %d and %d", spec.rate,
-                         spec.masks_per_image);
+    return Status::Error("visual.rate and visual.masks_per_image must be at least 1, got %d and %d",
+                         spec.rate, spec.masks_per_image);
   }
   if (spec.frozen_images < 1 || spec.images_on < 1 || spec.images_off < 1) {
-    return Status::Error("visual.frozen_images, images_on and images_off must be at least 1, got %d, %d and %d",
-                         spec.frozen_images, spec.images_on, spec.images_off);
+    return Status::Error(
+        "visual.frozen_images, images_on and images_off must be at least 1, got %d, %d and %d",
+        spec.frozen_images, spec.images_on, spec.images_off);
   }
   spec_ = spec;
   Reset();

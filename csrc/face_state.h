@@ -28,7 +28,8 @@ class FaceState {
   Status Prepare(const VisualSpec& spec);
   void Reset() noexcept;
 
-  // Next eligible image, newer than the one before. Returns what it is by itself: kSeen (good), kNoFace or kFrozen.
+  // Next eligible image, newer than the one before. Returns what it is by itself: kSeen (good), kNoFace or
+  // kFrozen.
   FaceStatus See(const VisualImage& image) noexcept;
   // At each visual tick, after its images. now, delay: seconds.
   void Tick(double now, double delay) noexcept;
@@ -37,9 +38,9 @@ class FaceState {
   bool seen() const { return status_ == FaceStatus::kSeen; }
   const char* name() const;  // "none", "seen", "no_face", "frozen", "late"
 
-  double newest_time() const { return newest_time_; }      // of the last image; only meaningful after one
+  double newest_time() const { return newest_time_; }  // of the last image; only meaningful after one
   bool has_image() const { return has_image_; }
-  const float* distances() const { return distances_; }    // of the last good image
+  const float* distances() const { return distances_; }  // of the last good image
   double distances_time() const { return good_time_; }
 
  private:

@@ -23,13 +23,14 @@ float Mean(const float* x, int count) noexcept {
 
 Status FeatureExtractor::Prepare(const FeatureSpec& spec, int bands) {
   if (static_cast<int>(spec.mean.size()) != bands || static_cast<int>(spec.std_dev.size()) != bands) {
-    return Status::Error("features.mean and features.std must hold %d values (one per band), got %d and %d", bands,
-                         static_cast<int>(spec.mean.size()), static_cast<int>(spec.std_dev.size()));
+    return Status::Error("features.mean and features.std must hold %d values (one per band), got %d and %d",
+                         bands, static_cast<int>(spec.mean.size()), static_cast<int>(spec.std_dev.size()));
   }
   if (!(spec.floor >= 1e-30f) || !std::isfinite(spec.floor)) {
     return Status::Error("features.floor must be at least 1e-30, got %g", spec.floor);
   }
-  if (!std::isfinite(spec.level_init)) return Status::Error("features.level_init must be finite, got %g", spec.level_init);
+  if (!std::isfinite(spec.level_init))
+    return Status::Error("features.level_init must be finite, got %g", spec.level_init);
   if (spec.level_prior < 0 || spec.level_hops < 1) {
     return Status::Error("features.level_prior must be >= 0 and features.level_hops >= 1, got %d and %d",
                          spec.level_prior, spec.level_hops);
@@ -38,8 +39,9 @@ Status FeatureExtractor::Prepare(const FeatureSpec& spec, int bands) {
   inverse_std_.resize(bands);
   for (int b = 0; b < bands; ++b) {
     if (!std::isfinite(spec.mean[b]) || !(spec.std_dev[b] > 0.0f) || !std::isfinite(spec.std_dev[b])) {
-      return Status::Error("features: band %d needs a finite mean and a standard deviation above 0, got %g and %g", b,
-                           spec.mean[b], spec.std_dev[b]);
+      return Status::Error(
+          "features: band %d needs a finite mean and a standard deviation above 0, got %g and %g", b,
+          spec.mean[b], spec.std_dev[b]);
     }
     inverse_std_[b] = 1.0f / spec.std_dev[b];
   }
@@ -64,7 +66,8 @@ void FeatureExtractor::Process(const float* power, float* features) noexcept {
   if (frame_level > silence_) {
     if (heard_ < spec_.level_hops) ++heard_;
     const int memory = spec_.level_prior + heard_;
-    level_ += (frame_level - level_) / static_cast<float>(memory < spec_.level_hops ? memory : spec_.level_hops);
+    level_ +=
+        (frame_level - level_) / static_cast<float>(memory < spec_.level_hops ? memory : spec_.level_hops);
   }
   const float* __restrict mean = spec_.mean.data();
   const float* __restrict inverse = inverse_std_.data();

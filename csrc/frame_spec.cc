@@ -13,7 +13,8 @@ Status FrameSpec::Validate() const {
     return Status::Error("profile.synthesis must be two hops, got synthesis %d and hop %d", synthesis, hop);
   }
   if (synthesis > analysis) {
-    return Status::Error("profile.synthesis (%d) must not be longer than profile.analysis (%d)", synthesis, analysis);
+    return Status::Error("profile.synthesis (%d) must not be longer than profile.analysis (%d)", synthesis,
+                         analysis);
   }
   return Status::Ok();
 }

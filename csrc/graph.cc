@@ -14,7 +14,8 @@ void Append(const std::vector<TensorPort>& ports, std::string* text) {
   for (size_t i = 0; i < ports.size(); ++i) *text += (i ? ", " : "") + ports[i].spec().name;
 }
 
-Status PrepareAll(const std::string& graph, const std::vector<TensorSpec>& specs, std::vector<TensorPort>* ports) {
+Status PrepareAll(const std::string& graph, const std::vector<TensorSpec>& specs,
+                  std::vector<TensorPort>* ports) {
   ports->resize(specs.size());
   for (size_t i = 0; i < specs.size(); ++i) {
     const Status status = (*ports)[i].Prepare(specs[i]);

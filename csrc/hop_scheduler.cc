@@ -10,13 +10,16 @@
 namespace seehear {
 namespace {
 
-constexpr double kTimeTolerance = 1e-6;  // seconds; image times and hop times are computed by different people
-constexpr double kFarAhead = 10.0;       // seconds; an image from so far ahead would block the queue for good
+constexpr double kTimeTolerance =
+    1e-6;                           // seconds; image times and hop times are computed by different people
+constexpr double kFarAhead = 10.0;  // seconds; an image from so far ahead would block the queue for good
 
 Status CheckVisualRate(const FrameSpec& frame, const VisualSpec& visual) {
-  if (static_cast<long long>(visual.rate) * visual.masks_per_image * frame.hop == frame.rate) return Status::Ok();
-  return Status::Error("visual.rate x visual.masks_per_image must equal the hops per second (%g), got %d x %d",
-                       static_cast<double>(frame.rate) / frame.hop, visual.rate, visual.masks_per_image);
+  if (static_cast<long long>(visual.rate) * visual.masks_per_image * frame.hop == frame.rate)
+    return Status::Ok();
+  return Status::Error(
+      "visual.rate x visual.masks_per_image must equal the hops per second (%g), got %d x %d",
+      static_cast<double>(frame.rate) / frame.hop, visual.rate, visual.masks_per_image);
 }
 
 // Whether `word` is one of the words of `list`, separated by spaces.
@@ -55,13 +58,15 @@ Status HopScheduler::PrepareVision(const SchedulerConfig& config) {
   SEEHEAR_RETURN_IF_ERROR(lip_features_.Prepare(visual.mean, visual.std_dev, visual.clip));
   SEEHEAR_RETURN_IF_ERROR(aligner_.Prepare(visual.masks_per_image, bands()));
   SEEHEAR_RETURN_IF_ERROR(PrepareNet(config.lips, "lips", &lip_net_, &lip_sources_));
-  SEEHEAR_RETURN_IF_ERROR(PrepareNet(config.gate, "features irm ibm product lips", &gate_net_, &gate_sources_));
+  SEEHEAR_RETURN_IF_ERROR(
+      PrepareNet(config.gate, "features irm ibm product lips", &gate_net_, &gate_sources_));
   Status status;
   lip_masks_ = lip_net_.Output("ibm", visual.masks_per_image * bands(), &status);
   SEEHEAR_RETURN_IF_ERROR(status);
   gate_weight_ = gate_net_.Output("gate", bands(), &status);
   SEEHEAR_RETURN_IF_ERROR(status);
-  gate_mask_ = config.form == FusionForm::kAv ? gate_net_.Output("mask_av", bands(), &status) : product_.data();
+  gate_mask_ =
+      config.form == FusionForm::kAv ? gate_net_.Output("mask_av", bands(), &status) : product_.data();
   SEEHEAR_RETURN_IF_ERROR(status);
   if (!set_visual_delay_ms(visual.delay_ms)) {
     return Status::Error("visual.delay_ms must be 0 to 500, got %g", visual.delay_ms);
@@ -93,7 +98,8 @@ Status HopScheduler::Prepare(const SchedulerConfig& config) {
 
   graphs_.clear();
   graphs_.resize(config.graphs.size());
-  for (size_t i = 0; i < config.graphs.size(); ++i) SEEHEAR_RETURN_IF_ERROR(graphs_[i].Prepare(config.graphs[i]));
+  for (size_t i = 0; i < config.graphs.size(); ++i)
+    SEEHEAR_RETURN_IF_ERROR(graphs_[i].Prepare(config.graphs[i]));
   SEEHEAR_RETURN_IF_ERROR(PrepareNet(config.audio, "features", &audio_net_, &audio_sources_));
   Status status;
   audio_irm_ = audio_net_.Output("irm", bands(), &status);
@@ -197,7 +203,8 @@ void HopScheduler::TakeImages(double now, double delay) noexcept {
   bool taken = false;
   while (const VisualImage* image = queue_.Front()) {
     const bool eligible = image->t <= now - delay + kTimeTolerance;
-    const bool mistimed = image->t > now + kFarAhead || (face_.has_image() && image->t <= face_.newest_time());
+    const bool mistimed =
+        image->t > now + kFarAhead || (face_.has_image() && image->t <= face_.newest_time());
     if (!eligible && !mistimed) break;
     if (mistimed) {
       counters_.Add(Counter::kImagesMistimed);

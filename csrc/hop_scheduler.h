@@ -1,5 +1,5 @@
-// One hop of the whole signal path, start to end. Python, the C API and firmware share it; only the function that
-// runs a graph differs. Equations and timing: docs/architecture.md.
+// One hop of the whole signal path, start to end. Python, the C API and firmware share it; only the function
+// that runs a graph differs. Equations and timing: docs/architecture.md.
 #pragma once
 
 #include <atomic>
@@ -44,10 +44,10 @@ class HopScheduler {
   // Real-time part: no allocation, no lock, no exception. One thread calls Process, Flush and Reset.
   void Process(const float* in, float* out) noexcept;  // hop() samples each; may be the same buffer
   void Flush(float* out) noexcept;                     // the last latency() samples
-  void Reset() noexcept;                               // all state, counters and waiting images; settings stay
+  void Reset() noexcept;  // all state, counters and waiting images; settings stay
 
-  // Hands in an image from one other thread at a time. landmarks: 50 pairs, or nullptr for no face; t: seconds on
-  // the sample clock. False if it was refused (and counted): queue full, or t not finite.
+  // Hands in an image from one other thread at a time. landmarks: 50 pairs, or nullptr for no face; t:
+  // seconds on the sample clock. False if it was refused (and counted): queue full, or t not finite.
   bool See(const float* landmarks, double t) noexcept;
 
   void set_invoke(const Invoke& invoke) { invoke_ = invoke; }
@@ -60,9 +60,9 @@ class HopScheduler {
   double now() const noexcept;  // seconds processed since reset
 
   // Settings; any thread. False if out of range.
-  bool set_strength(float strength) noexcept;          // 0..1
-  bool set_floor_db(float floor_db) noexcept;          // -80..0
-  bool set_visual_delay_ms(float delay_ms) noexcept;   // 0..500
+  bool set_strength(float strength) noexcept;         // 0..1
+  bool set_floor_db(float floor_db) noexcept;         // -80..0
+  bool set_visual_delay_ms(float delay_ms) noexcept;  // 0..500
   float strength() const noexcept { return strength_.load(std::memory_order_relaxed); }
   float floor_db() const noexcept { return floor_db_.load(std::memory_order_relaxed); }
   float visual_delay_ms() const noexcept { return delay_ms_.load(std::memory_order_relaxed); }
@@ -84,14 +84,15 @@ class HopScheduler {
     int offset;
   };
 
-  Status PrepareNet(const NetSpec& spec, const char* allowed, RecurrentNet* net, std::vector<Source>* sources);
+  Status PrepareNet(const NetSpec& spec, const char* allowed, RecurrentNet* net,
+                    std::vector<Source>* sources);
   Status PrepareVision(const SchedulerConfig& config);
   static bool Run(RecurrentNet* net, const std::vector<Source>& sources, const Invoke& invoke) noexcept;
 
-  void Listen() noexcept;                 // features -> IRM
-  void Look() noexcept;                   // at a visual tick: images -> face state -> lip masks
+  void Listen() noexcept;  // features -> IRM
+  void Look() noexcept;    // at a visual tick: images -> face state -> lip masks
   void TakeImages(double now, double delay) noexcept;
-  void Fuse() noexcept;                   // IRM and lip masks -> mask
+  void Fuse() noexcept;  // IRM and lip masks -> mask
   void CloseGate() noexcept;
 
   FrameSpec frame_;

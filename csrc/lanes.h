@@ -1,5 +1,6 @@
-// Four floats at a time, for the few loops that compilers do not vectorise by themselves (stores in an order of their own).
-// GCC and Clang lower the vector type to SSE, NEON or plain scalars; the results are those of the same scalar code.
+// Four floats at a time, for the few loops that compilers do not vectorise by themselves (stores in an order
+// of their own). GCC and Clang lower the vector type to SSE, NEON or plain scalars; the results are those of
+// the same scalar code.
 #pragma once
 
 #include <cstring>

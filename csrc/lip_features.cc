@@ -15,8 +15,9 @@ Status LipFeatures::Prepare(const std::vector<float>& mean, const std::vector<fl
   inverse_std_.resize(kSize);
   for (int i = 0; i < kSize; ++i) {
     if (!std::isfinite(mean[i]) || !(std_dev[i] > 0.0f) || !std::isfinite(std_dev[i])) {
-      return Status::Error("visual: feature %d needs a finite mean and a standard deviation above 0, got %g and %g", i,
-                           mean[i], std_dev[i]);
+      return Status::Error(
+          "visual: feature %d needs a finite mean and a standard deviation above 0, got %g and %g", i,
+          mean[i], std_dev[i]);
     }
     inverse_std_[i] = 1.0f / std_dev[i];
   }
@@ -44,7 +45,8 @@ void LipFeatures::Process(const float* distances, float age, float* features) no
   }
   for (int i = 0; i < kRaw; ++i) features[2 * kCount + i] = distances[i];
   features[2 * kCount + kRaw] = age < kMaxAge ? age : kMaxAge;
-  for (int i = 0; i < kSize; ++i) features[i] = Clamp((features[i] - mean_[i]) * inverse_std_[i], -clip_, clip_);
+  for (int i = 0; i < kSize; ++i)
+    features[i] = Clamp((features[i] - mean_[i]) * inverse_std_[i], -clip_, clip_);
 }
 
 }  // namespace seehear

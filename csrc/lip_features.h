@@ -1,5 +1,5 @@
-// The 24 lip features of a visual tick, from ten lip distances: their deviation from a running mean, their change,
-// three raw openings and the age of the image; normalised with the statistics of the bundle.
+// The 24 lip features of a visual tick, from ten lip distances: their deviation from a running mean, their
+// change, three raw openings and the age of the image; normalised with the statistics of the bundle.
 #pragma once
 
 #include <vector>

@@ -5,7 +5,8 @@
 namespace seehear {
 namespace {
 
-// Positions, in the order of the 50 landmarks, of the face mesh points that the geometry uses (MESH_n is mesh point n).
+// Positions, in the order of the 50 landmarks, of the face mesh points that the geometry uses (MESH_n is mesh
+// point n).
 enum Position {
   kMesh61 = 0,
   kMesh17 = 5,
@@ -32,8 +33,8 @@ struct Pair {
 };
 
 constexpr Pair kPairs[LipGeometry::kDistances] = {
-    {kMesh13, kMesh14},   {kMesh81, kMesh178}, {kMesh311, kMesh402}, {kMesh78, kMesh308}, {kMesh61, kMesh291},
-    {kMesh0, kMesh17},    {kMesh0, kMesh13},   {kMesh14, kMesh17},   {kMesh1, kMesh152},  {kMesh1, kMesh17},
+    {kMesh13, kMesh14}, {kMesh81, kMesh178}, {kMesh311, kMesh402}, {kMesh78, kMesh308}, {kMesh61, kMesh291},
+    {kMesh0, kMesh17},  {kMesh0, kMesh13},   {kMesh14, kMesh17},   {kMesh1, kMesh152},  {kMesh1, kMesh17},
 };
 
 bool IsWidth(int distance) { return distance == 3 || distance == 4; }
@@ -55,7 +56,8 @@ bool LipGeometry::Measure(const float* landmarks, float* distances) noexcept {
     const double px = x(kPairs[i].to) - x(kPairs[i].from);
     const double py = y(kPairs[i].to) - y(kPairs[i].from);
     // The downward axis of the upright head is (-dy, dx) / eye.
-    distances[i] = static_cast<float>(IsWidth(i) ? std::sqrt(px * px + py * py) / eye : (py * dx - px * dy) / eye_squared);
+    distances[i] = static_cast<float>(IsWidth(i) ? std::sqrt(px * px + py * py) / eye
+                                                 : (py * dx - px * dy) / eye_squared);
   }
   return true;
 }

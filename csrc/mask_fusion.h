@@ -1,5 +1,5 @@
-// Fusion of the two masks under the gate (E6), with a ramp that opens and closes without a click (E7), then the
-// floor and the strength. There is no state after the fusion.
+// Fusion of the two masks under the gate (E6), with a ramp that opens and closes without a click (E7), then
+// the floor and the strength. There is no state after the fusion.
 #pragma once
 
 #include "status.h"

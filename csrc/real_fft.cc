@@ -20,7 +20,9 @@ inline Complex operator*(Complex a, Complex b) noexcept {
 }
 inline Complex TimesMinusI(Complex a) noexcept { return {a.im, Lanes{} - a.re}; }
 
-inline Complex LoadAt(const float* re, const float* im, int at) noexcept { return {Load(re + at), Load(im + at)}; }
+inline Complex LoadAt(const float* re, const float* im, int at) noexcept {
+  return {Load(re + at), Load(im + at)};
+}
 
 // Four transforms of length 4 side by side; outputs 1, 2, 3 are turned by w1, w2, w3.
 struct Butterfly {
@@ -41,15 +43,16 @@ void FirstPass(int quarter, const float* __restrict w, const float* __restrict x
   for (int p = 0; p < quarter; p += 4) {
     const Butterfly y(LoadAt(xr, xi, p), LoadAt(xr, xi, p + quarter), LoadAt(xr, xi, p + 2 * quarter),
                       LoadAt(xr, xi, p + 3 * quarter), LoadAt(w, w + quarter, p),
-                      LoadAt(w + 2 * quarter, w + 3 * quarter, p), LoadAt(w + 4 * quarter, w + 5 * quarter, p));
+                      LoadAt(w + 2 * quarter, w + 3 * quarter, p),
+                      LoadAt(w + 4 * quarter, w + 5 * quarter, p));
     StoreTransposed(yr + 4 * p, y.y0.re, y.y1.re, y.y2.re, y.y3.re);
     StoreTransposed(yi + 4 * p, y.y0.im, y.y1.im, y.y2.im, y.y3.im);
   }
 }
 
 // Later passes: four neighbours of one stride at a time share their twiddle factors.
-void Pass(int quarter, int stride, const float* __restrict w, const float* __restrict xr, const float* __restrict xi,
-          float* __restrict yr, float* __restrict yi) noexcept {
+void Pass(int quarter, int stride, const float* __restrict w, const float* __restrict xr,
+          const float* __restrict xi, float* __restrict yr, float* __restrict yi) noexcept {
   const int step = stride * quarter;
   for (int p = 0; p < quarter; ++p) {
     const Complex w1{All(w[p]), All(w[p + quarter])};
@@ -93,8 +96,10 @@ Status RealFft::Prepare(int length) {
   twiddle_.clear();
   for (int n = half; n >= 4; n /= 4) {
     for (int power = 1; power <= 3; ++power) {
-      for (int p = 0; p < n / 4; ++p) twiddle_.push_back(static_cast<float>(std::cos(2 * kPi * p * power / n)));
-      for (int p = 0; p < n / 4; ++p) twiddle_.push_back(static_cast<float>(-std::sin(2 * kPi * p * power / n)));
+      for (int p = 0; p < n / 4; ++p)
+        twiddle_.push_back(static_cast<float>(std::cos(2 * kPi * p * power / n)));
+      for (int p = 0; p < n / 4; ++p)
+        twiddle_.push_back(static_cast<float>(-std::sin(2 * kPi * p * power / n)));
     }
   }
   turn_re_.resize(half / 2 + 1);
@@ -160,7 +165,8 @@ void RealFft::Forward(const float* x, float* re, float* im) noexcept {
   int k = 1;
   for (; k + 3 < half / 2; k += 4) {
     const int mirror = half - k - 3;
-    const Lanes ar = Load(zr + k), ai = Load(zi + k), br = Reverse(Load(zr + mirror)), bi = Reverse(Load(zi + mirror));
+    const Lanes ar = Load(zr + k), ai = Load(zi + k), br = Reverse(Load(zr + mirror)),
+                bi = Reverse(Load(zi + mirror));
     const Complex e{h * (ar + br), h * (ai - bi)};
     const Complex o = Complex{h * (ai + bi), h * (br - ar)} * LoadAt(cr, ci, k);
     Store(re + k, e.re + o.re);
@@ -192,7 +198,8 @@ void RealFft::Inverse(const float* re, const float* im, float* x) noexcept {
   int k = 1;
   for (; k + 3 < half / 2; k += 4) {
     const int mirror = half - k - 3;
-    const Lanes ar = Load(re + k), ai = Load(im + k), br = Reverse(Load(re + mirror)), bi = Reverse(Load(im + mirror));
+    const Lanes ar = Load(re + k), ai = Load(im + k), br = Reverse(Load(re + mirror)),
+                bi = Reverse(Load(im + mirror));
     const Complex e{s * (ar + br), s * (ai - bi)};
     const Complex d{s * (ar - br), s * (ai + bi)};
     const Lanes wr = Load(cr + k), wi = Load(ci + k);

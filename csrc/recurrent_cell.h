@@ -9,8 +9,8 @@ namespace seehear {
 
 enum class CellKind { kGru, kLstm };
 
-// A step computes the next state beside the current one; Commit makes it current. A net whose later graph fails
-// simply does not commit, and has not moved.
+// A step computes the next state beside the current one; Commit makes it current. A net whose later graph
+// fails simply does not commit, and has not moved.
 class RecurrentCell {
  public:
   Status Prepare(CellKind kind, int units);
@@ -25,8 +25,8 @@ class RecurrentCell {
   void StepLstm(const float* g) noexcept;
   void Commit() noexcept;
 
-  const float* h() const { return h_.data(); }               // current state, input of the next step
-  const float* next_h() const { return next_h_.data(); }     // output of the last step
+  const float* h() const { return h_.data(); }            // current state, input of the next step
+  const float* next_h() const { return next_h_.data(); }  // output of the last step
 
  private:
   CellKind kind_ = CellKind::kGru;

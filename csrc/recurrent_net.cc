@@ -11,8 +11,8 @@ Status Expect(const Graph& graph, const char* tensor, TensorPort* port, int size
                          graph.TensorNames().c_str());
   }
   if (port->size() != size) {
-    return Status::Error("graph %s: tensor %s must hold %d values, got %d", graph.name().c_str(), tensor, size,
-                         port->size());
+    return Status::Error("graph %s: tensor %s must hold %d values, got %d", graph.name().c_str(), tensor,
+                         size, port->size());
   }
   return Status::Ok();
 }
@@ -29,12 +29,13 @@ Status RecurrentNet::Find(const std::string& graph, std::vector<Graph>* graphs, 
   return Status::Error("network %s names graph %s, which graphs does not list", name_.c_str(), graph.c_str());
 }
 
-Status RecurrentNet::PrepareLayer(const LayerSpec& spec, CellKind cell, int input_size, std::vector<Graph>* graphs,
-                                  Layer* layer) {
+Status RecurrentNet::PrepareLayer(const LayerSpec& spec, CellKind cell, int input_size,
+                                  std::vector<Graph>* graphs, Layer* layer) {
   SEEHEAR_RETURN_IF_ERROR(Find(spec.graph, graphs, &layer->graph));
   const Status units = layer->cell.Prepare(cell, spec.units);
   if (!units.ok()) {
-    return Status::Error("network %s, layer %s: %s", name_.c_str(), spec.graph.c_str(), units.message().c_str());
+    return Status::Error("network %s, layer %s: %s", name_.c_str(), spec.graph.c_str(),
+                         units.message().c_str());
   }
   Graph& graph = (*graphs)[layer->graph];
   layer->x = graph.Input("x");
@@ -76,8 +77,8 @@ Status RecurrentNet::Prepare(const NetSpec& spec, int input_size, std::vector<Gr
     output.role = role;
     output.port = head.Output(tensor);
     if (output.port == nullptr) {
-      return Status::Error("network %s: its head %s has no output %s, it has %s", name_.c_str(), spec.head.c_str(),
-                           tensor.c_str(), head.TensorNames().c_str());
+      return Status::Error("network %s: its head %s has no output %s, it has %s", name_.c_str(),
+                           spec.head.c_str(), tensor.c_str(), head.TensorNames().c_str());
     }
     output.values.assign(output.port->size(), 0.0f);
     output.fresh.assign(output.port->size(), 0.0f);
@@ -95,8 +96,8 @@ const float* RecurrentNet::Output(const std::string& role, int size, Status* sta
   for (const HeadOutput& output : outputs_) {
     if (output.role != role) continue;
     if (static_cast<int>(output.values.size()) != size) {
-      *status = Status::Error("network %s: output %s must hold %d values, got %d", name_.c_str(), role.c_str(), size,
-                              static_cast<int>(output.values.size()));
+      *status = Status::Error("network %s: output %s must hold %d values, got %d", name_.c_str(),
+                              role.c_str(), size, static_cast<int>(output.values.size()));
       return nullptr;
     }
     return output.values.data();
@@ -125,7 +126,8 @@ bool RecurrentNet::Process(const Invoke& invoke) noexcept {
   for (HeadOutput& output : outputs_) {
     if (!output.port->Read(output.fresh.data())) return false;
   }
-  for (HeadOutput& output : outputs_) std::copy(output.fresh.begin(), output.fresh.end(), output.values.begin());
+  for (HeadOutput& output : outputs_)
+    std::copy(output.fresh.begin(), output.fresh.end(), output.values.begin());
   for (Layer& layer : layers_) layer.cell.Commit();
   return true;
 }

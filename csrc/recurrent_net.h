@@ -1,5 +1,6 @@
 // A recurrent net split between graphs (matrix products, any runtime) and float cells (here).
-// Layer k: graph [x, h] -> [gx, gh] (GRU) or [g] (LSTM), then the cell; the head graph maps the last h to outputs.
+// Layer k: graph [x, h] -> [gx, gh] (GRU) or [g] (LSTM), then the cell; the head graph maps the last h to
+// outputs.
 #pragma once
 
 #include <string>
@@ -31,12 +32,14 @@ class RecurrentNet {
   Status Prepare(const NetSpec& spec, int input_size, std::vector<Graph>* graphs);
   void Reset() noexcept;
 
-  // The values of an output role, or nullptr with the reason in `status` if it is absent or not of `size` values.
+  // The values of an output role, or nullptr with the reason in `status` if it is absent or not of `size`
+  // values.
   const float* Output(const std::string& role, int size, Status* status) const;
 
   // Sets `count` values of x from value `offset` on.
   void Feed(const float* values, int offset, int count) noexcept { x_->Write(values, offset, count); }
-  // Runs all graphs. False if one failed or gave a value that is not finite: then state and outputs are as before.
+  // Runs all graphs. False if one failed or gave a value that is not finite: then state and outputs are as
+  // before.
   bool Process(const Invoke& invoke) noexcept;
 
  private:
@@ -56,7 +59,8 @@ class RecurrentNet {
   };
 
   Status Find(const std::string& graph, std::vector<Graph>* graphs, int* index) const;
-  Status PrepareLayer(const LayerSpec& spec, CellKind cell, int input_size, std::vector<Graph>* graphs, Layer* layer);
+  Status PrepareLayer(const LayerSpec& spec, CellKind cell, int input_size, std::vector<Graph>* graphs,
+                      Layer* layer);
 
   std::string name_;
   std::vector<Layer> layers_;

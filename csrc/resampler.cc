@@ -8,7 +8,7 @@ namespace seehear {
 namespace {
 
 constexpr double kPi = 3.14159265358979323846;
-constexpr int kMaxPhases = 640;          // exact rows up to this; beyond it, rows are interpolated
+constexpr int kMaxPhases = 640;  // exact rows up to this; beyond it, rows are interpolated
 constexpr int kInterpolatedPhases = 512;
 constexpr double kHalfLength = 0.00185;  // seconds; with up to 2 samples at 8 kHz for causality: below 2 ms
 constexpr double kKaiserBeta = 6.5;      // about 68 dB
@@ -35,7 +35,8 @@ float Dot(const float* __restrict a, const float* __restrict b, int count) noexc
 
 Status Resampler::Prepare(int rate_in, int rate_out, double extra_delay) {
   for (int rate : {rate_in, rate_out}) {
-    if (rate < 8000 || rate > 48000) return Status::Error("sample rate must be 8000 to 48000 Hz, got %d", rate);
+    if (rate < 8000 || rate > 48000)
+      return Status::Error("sample rate must be 8000 to 48000 Hz, got %d", rate);
   }
   if (!(extra_delay >= 0 && extra_delay < 1)) {
     return Status::Error("extra delay must be at least 0 and below 1 sample, got %g", extra_delay);
@@ -45,8 +46,8 @@ Status Resampler::Prepare(int rate_in, int rate_out, double extra_delay) {
   down_ = rate_in / divisor;
   phases_ = up_ <= kMaxPhases ? up_ : kInterpolatedPhases;
 
-  // Output k needs inputs up to half_length after its centre, and the newest input it may use lies up to one sample
-  // before its own time: hence one sample more.
+  // Output k needs inputs up to half_length after its centre, and the newest input it may use lies up to one
+  // sample before its own time: hence one sample more.
   const int half_length = std::max(4, static_cast<int>(kHalfLength * rate_in) - 1);
   delay_ = half_length + 1 + extra_delay;
   // Tap i weighs the input i samples before floor(time of the output); rows are padded to whole groups of 8.
@@ -66,8 +67,10 @@ Status Resampler::Prepare(int rate_in, int rate_out, double extra_delay) {
       row[i] = std::abs(u) < 1 ? sinc * BesselI0(kKaiserBeta * std::sqrt(1 - u * u)) : 0.0;
       sum += row[i];
     }
-    // Every row sums to 1: a constant stays exactly that constant at every phase. Stored newest last, like history_.
-    for (int i = 0; i < taps_; ++i) table_[static_cast<size_t>(p) * taps_ + taps_ - 1 - i] = static_cast<float>(row[i] / sum);
+    // Every row sums to 1: a constant stays exactly that constant at every phase. Stored newest last, like
+    // history_.
+    for (int i = 0; i < taps_; ++i)
+      table_[static_cast<size_t>(p) * taps_ + taps_ - 1 - i] = static_cast<float>(row[i] / sum);
   }
   // Due() lets an output wait for at most one input beyond its time, and one Push may come before its Pulls.
   capacity_ = taps_ + down_ / up_ + 2;

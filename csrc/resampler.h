@@ -13,7 +13,8 @@ namespace seehear {
 // k * rate_in / rate_out - delay().
 class Resampler {
  public:
-  // extra_delay: 0 <= extra_delay < 1 input samples, added so that a chain of stages can end on a whole sample.
+  // extra_delay: 0 <= extra_delay < 1 input samples, added so that a chain of stages can end on a whole
+  // sample.
   Status Prepare(int rate_in, int rate_out, double extra_delay = 0);
   void Reset() noexcept;
 

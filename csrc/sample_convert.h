@@ -14,7 +14,8 @@ class SampleConvert {
 
   static constexpr float kLimit = 4.0f;  // full scale is 1; beyond this a sample is taken for a fault
 
-  // Copies with NaN and infinities as 0 and everything else within +-kLimit; counts both. In place is allowed.
+  // Copies with NaN and infinities as 0 and everything else within +-kLimit; counts both. In place is
+  // allowed.
   static Repairs Sanitize(const float* in, int count, float* out) noexcept;
   static void ToFloat(const int16_t* in, int count, float* out) noexcept;  // full scale 32768 = 1.0
   // Rounds half away from zero, saturates; NaN gives 0. Returns how many saturated.

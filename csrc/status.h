@@ -34,9 +34,9 @@ class Status {
 };
 
 // Leaves the calling prepare step with the first error.
-#define SEEHEAR_RETURN_IF_ERROR(expression)                    \
-  do {                                                         \
-    ::seehear::Status status_of_expression = (expression);     \
+#define SEEHEAR_RETURN_IF_ERROR(expression)                      \
+  do {                                                           \
+    ::seehear::Status status_of_expression = (expression);       \
     if (!status_of_expression.ok()) return status_of_expression; \
   } while (false)
 

@@ -10,7 +10,9 @@ namespace {
 
 constexpr int kChunk = 64;  // samples converted at a time
 
-void ProcessHop(void* scheduler, const float* in, float* out) { static_cast<HopScheduler*>(scheduler)->Process(in, out); }
+void ProcessHop(void* scheduler, const float* in, float* out) {
+  static_cast<HopScheduler*>(scheduler)->Process(in, out);
+}
 
 }  // namespace
 

@@ -10,16 +10,19 @@ namespace seehear {
 Status TensorPort::Prepare(const TensorSpec& spec) {
   long long size = 1;
   for (int extent : spec.shape) {
-    if (extent < 1) return Status::Error("tensor %s: every extent must be at least 1, got %d", spec.name.c_str(), extent);
+    if (extent < 1)
+      return Status::Error("tensor %s: every extent must be at least 1, got %d", spec.name.c_str(), extent);
     size *= extent;
-    if (size > (1 << 24)) return Status::Error("tensor %s holds more than 16 million values", spec.name.c_str());
+    if (size > (1 << 24))
+      return Status::Error("tensor %s holds more than 16 million values", spec.name.c_str());
   }
   if (spec.dtype == DType::kInt8) {
     if (!(spec.scale > 0.0f) || !std::isfinite(spec.scale)) {
       return Status::Error("tensor %s: int8 needs a scale above 0, got %g", spec.name.c_str(), spec.scale);
     }
     if (spec.zero_point < -128 || spec.zero_point > 127) {
-      return Status::Error("tensor %s: zero_point must be -128 to 127, got %d", spec.name.c_str(), spec.zero_point);
+      return Status::Error("tensor %s: zero_point must be -128 to 127, got %d", spec.name.c_str(),
+                           spec.zero_point);
     }
   }
   spec_ = spec;
@@ -47,7 +50,8 @@ bool TensorPort::Read(float* values) const noexcept {
   if (spec_.dtype == DType::kFloat32) {
     std::memcpy(values, bytes_.data(), bytes_.size());
     int strange = 0;
-    for (int i = 0; i < size_; ++i) strange |= !(values[i] - values[i] == 0.0f);  // NaN for NaN and infinities
+    for (int i = 0; i < size_; ++i)
+      strange |= !(values[i] - values[i] == 0.0f);  // NaN for NaN and infinities
     return strange == 0;
   }
   const int8_t* q = reinterpret_cast<const int8_t*>(bytes_.data());

@@ -27,7 +27,8 @@ class TensorPort {
   int size() const { return size_; }  // values
   void* data() { return bytes_.data(); }
 
-  // Converts `count` values to the tensor, from value `offset` on. int8: rounded half away from zero, saturating.
+  // Converts `count` values to the tensor, from value `offset` on. int8: rounded half away from zero,
+  // saturating.
   void Write(const float* values, int offset, int count) noexcept;
   // Converts the whole tensor to `values`, size() of them; false if one is not finite.
   bool Read(float* values) const noexcept;

@@ -1,4 +1,5 @@
-// A small, complete configuration for tests and the bench: float graphs, so that any function can stand in for them.
+// A small, complete configuration for tests and the bench: float graphs, so that any function can stand in
+// for them.
 #pragma once
 
 #include <cmath>
@@ -17,10 +18,13 @@ inline std::vector<int> TestEdges(int bins) {
   return edges;
 }
 
-inline TensorSpec TestTensor(const char* name, int size) { return {name, {1, size}, DType::kFloat32, 1.0f, 0}; }
+inline TensorSpec TestTensor(const char* name, int size) {
+  return {name, {1, size}, DType::kFloat32, 1.0f, 0};
+}
 
-inline void AddTestNet(SchedulerConfig* config, NetSpec* net, const char* name, std::vector<std::string> inputs,
-                       int input_size, int units, std::vector<TensorSpec> outputs,
+inline void AddTestNet(SchedulerConfig* config, NetSpec* net, const char* name,
+                       std::vector<std::string> inputs, int input_size, int units,
+                       std::vector<TensorSpec> outputs,
                        std::vector<std::pair<std::string, std::string>> roles) {
   const std::string layer = std::string(name) + "_1", head = std::string(name) + "_out";
   *net = {name, std::move(inputs), CellKind::kGru, {{layer, units}}, head, std::move(roles)};
@@ -38,7 +42,8 @@ inline SchedulerConfig TestConfig(const FrameSpec& frame, bool vision) {
   const int bands = static_cast<int>(config.edges.size()) - 1;
   config.features.mean.assign(bands, 0.0f);
   config.features.std_dev.assign(bands, 2.0f);
-  AddTestNet(&config, &config.audio, "audio", {"features"}, bands, 160, {TestTensor("y", bands)}, {{"y", "irm"}});
+  AddTestNet(&config, &config.audio, "audio", {"features"}, bands, 160, {TestTensor("y", bands)},
+             {{"y", "irm"}});
   if (!vision) return config;
   config.has_vision = true;
   config.visual.masks_per_image = frame.rate / frame.hop / config.visual.rate;
@@ -51,7 +56,8 @@ inline SchedulerConfig TestConfig(const FrameSpec& frame, bool vision) {
   return config;
 }
 
-// 50 landmarks of an upright face in units of pixels, 60 pixels between the eye centres, mouth open by `open` eye distances.
+// 50 landmarks of an upright face in units of pixels, 60 pixels between the eye centres, mouth open by `open`
+// eye distances.
 inline void TestFace(float open, float* landmarks) {
   for (int i = 0; i < LipGeometry::kLandmarks; ++i) {
     const float angle = 0.3f * static_cast<float>(i);
@@ -62,9 +68,9 @@ inline void TestFace(float open, float* landmarks) {
     landmarks[2 * at] = x;
     landmarks[2 * at + 1] = y;
   };
-  put(40, 60, 80), put(41, 80, 80), put(42, 120, 80), put(43, 140, 80);       // eye corners
-  put(44, 100, 115), put(46, 100, 180);                                       // nose, chin
-  put(35, 100, 140), put(25, 100, 140 + 60 * open);                           // inner lips: mesh 13, 14
+  put(40, 60, 80), put(41, 80, 80), put(42, 120, 80), put(43, 140, 80);  // eye corners
+  put(44, 100, 115), put(46, 100, 180);                                  // nose, chin
+  put(35, 100, 140), put(25, 100, 140 + 60 * open);                      // inner lips: mesh 13, 14
 }
 
 }  // namespace seehear

@@ -21,7 +21,9 @@ const VisualImage* VisualQueue::Front() const noexcept {
   return &images_[popped % kCapacity];
 }
 
-void VisualQueue::Pop() noexcept { popped_.store(popped_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
+void VisualQueue::Pop() noexcept {
+  popped_.store(popped_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
 
 void VisualQueue::Clear() noexcept {
   while (Front() != nullptr) Pop();

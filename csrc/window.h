@@ -12,9 +12,11 @@ class Window {
  public:
   Status Prepare(const FrameSpec& spec);
 
-  const float* analysis() const { return analysis_.data(); }    // spec.analysis values
-  const float* synthesis() const { return synthesis_.data(); }  // spec.synthesis values, for the end of the frame
-  double analysis_energy() const { return energy_; }            // sum of squares of the analysis window
+  const float* analysis() const { return analysis_.data(); }  // spec.analysis values
+  const float* synthesis() const {
+    return synthesis_.data();
+  }                                                   // spec.synthesis values, for the end of the frame
+  double analysis_energy() const { return energy_; }  // sum of squares of the analysis window
 
  private:
   std::vector<float> analysis_;

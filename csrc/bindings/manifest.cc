@@ -12,7 +12,9 @@ namespace {
 
 [[noreturn]] void Fail(const std::string& sentence) { throw py::value_error("manifest: " + sentence); }
 
-std::string TypeName(const py::handle& value) { return py::cast<std::string>(py::type::of(value).attr("__name__")); }
+std::string TypeName(const py::handle& value) {
+  return py::cast<std::string>(py::type::of(value).attr("__name__"));
+}
 
 // One object of the manifest, with the path that messages call it by.
 class Node {
@@ -55,8 +57,12 @@ class Node {
   }
   float Float(const char* key) const { return Value<float>(key, "a number"); }
   std::string Text(const char* key) const { return Value<std::string>(key, "a string"); }
-  std::vector<int> Ints(const char* key) const { return Value<std::vector<int>>(key, "a list of whole numbers"); }
-  std::vector<float> Floats(const char* key) const { return Value<std::vector<float>>(key, "a list of numbers"); }
+  std::vector<int> Ints(const char* key) const {
+    return Value<std::vector<int>>(key, "a list of whole numbers");
+  }
+  std::vector<float> Floats(const char* key) const {
+    return Value<std::vector<float>>(key, "a list of numbers");
+  }
   std::vector<std::string> Texts(const char* key) const {
     return Value<std::vector<std::string>>(key, "a list of strings");
   }
@@ -97,7 +103,9 @@ GraphSpec ReadGraph(const Node& graphs, const std::string& name) {
   GraphSpec spec;
   spec.name = name;
   const auto read_into = [](std::vector<TensorSpec>* tensors) {
-    return [tensors](const std::string& tensor, const Node& child) { tensors->push_back(ReadTensor(tensor, child)); };
+    return [tensors](const std::string& tensor, const Node& child) {
+      tensors->push_back(ReadTensor(tensor, child));
+    };
   };
   ForEach(node.Child("inputs"), read_into(&spec.inputs));
   ForEach(node.Child("outputs"), read_into(&spec.outputs));
@@ -113,7 +121,8 @@ NetSpec ReadNet(const Node& networks, const char* name) {
   if (cell != "gru" && cell != "lstm") Fail(node.Name("cell") + " must be gru or lstm, got " + cell);
   spec.cell = cell == "gru" ? CellKind::kGru : CellKind::kLstm;
   for (const py::handle& item : py::list(node.Get("layers"))) {
-    if (!py::isinstance<py::dict>(item)) Fail(node.Name("layers") + " must hold objects with graph and units");
+    if (!py::isinstance<py::dict>(item))
+      Fail(node.Name("layers") + " must hold objects with graph and units");
     const Node layer(py::reinterpret_borrow<py::dict>(item), node.Name("layers"));
     spec.layers.push_back({layer.Text("graph"), layer.Int("units")});
   }

@@ -37,10 +37,12 @@ float* ExactFloats(const py::array& array, int size, const char* name, bool writ
   const bool fits = array.dtype().is(py::dtype::of<float>()) && array.ndim() == 1 && array.shape(0) == size &&
                     (array.flags() & py::array::c_style) != 0;
   if (!fits) {
-    throw py::value_error(std::string(name) + " must be a contiguous float32 array of shape (" + std::to_string(size) +
-                          ",), got " + DTypeText(array) + " of shape " + ShapeText(array));
+    throw py::value_error(std::string(name) + " must be a contiguous float32 array of shape (" +
+                          std::to_string(size) + ",), got " + DTypeText(array) + " of shape " +
+                          ShapeText(array));
   }
-  if (writable && !array.writeable()) throw py::value_error(std::string(name) + " is read-only; pass a writable array");
+  if (writable && !array.writeable())
+    throw py::value_error(std::string(name) + " is read-only; pass a writable array");
   return static_cast<float*>(const_cast<void*>(array.data()));
 }
 
@@ -76,7 +78,8 @@ std::shared_ptr<PyScheduler> MakeScheduler(const py::dict& manifest) {
 py::array Buffer(const py::object& owner, int graph, const std::string& tensor) {
   auto& graphs = owner.cast<PyScheduler&>().core.graphs();
   if (graph < 0 || graph >= static_cast<int>(graphs.size())) {
-    throw py::index_error("graph must be 0 to " + std::to_string(graphs.size() - 1) + ", got " + std::to_string(graph));
+    throw py::index_error("graph must be 0 to " + std::to_string(graphs.size() - 1) + ", got " +
+                          std::to_string(graph));
   }
   TensorPort* port = graphs[graph].Input(tensor);
   if (port == nullptr) port = graphs[graph].Output(tensor);
@@ -84,7 +87,8 @@ py::array Buffer(const py::object& owner, int graph, const std::string& tensor) 
     throw py::key_error("graph " + graphs[graph].name() + " has no tensor " + tensor + ", it has " +
                         graphs[graph].TensorNames());
   }
-  const py::dtype dtype = port->spec().dtype == DType::kInt8 ? py::dtype::of<int8_t>() : py::dtype::of<float>();
+  const py::dtype dtype =
+      port->spec().dtype == DType::kInt8 ? py::dtype::of<int8_t>() : py::dtype::of<float>();
   return py::array(dtype, port->spec().shape, {}, port->data(), owner);
 }
 
@@ -108,7 +112,8 @@ py::dict CounterDict(PyScheduler& self) {
 
 template <typename T>
 void Set(bool accepted, const char* name, const char* range, T value) {
-  if (!accepted) throw py::value_error(std::string(name) + " must be " + range + ", got " + std::to_string(value));
+  if (!accepted)
+    throw py::value_error(std::string(name) + " must be " + range + ", got " + std::to_string(value));
 }
 
 template <typename Sample>
@@ -203,10 +208,14 @@ void BindScheduler(py::module_& m) {
           })
       .def_property(
           "strength", [](PyScheduler& self) { return self.core.strength(); },
-          [](PyScheduler& self, float value) { Set(self.core.set_strength(value), "strength", "0 to 1", value); })
+          [](PyScheduler& self, float value) {
+            Set(self.core.set_strength(value), "strength", "0 to 1", value);
+          })
       .def_property(
           "floor_db", [](PyScheduler& self) { return self.core.floor_db(); },
-          [](PyScheduler& self, float value) { Set(self.core.set_floor_db(value), "floor_db", "-80 to 0", value); })
+          [](PyScheduler& self, float value) {
+            Set(self.core.set_floor_db(value), "floor_db", "-80 to 0", value);
+          })
       .def_property_readonly("irm",
                              [](const py::object& self) {
                                const auto& core = self.cast<PyScheduler&>().core;
@@ -318,8 +327,8 @@ struct PyFeatureExtractor {
   int bands;
   FeatureExtractor core;
 
-  PyFeatureExtractor(const std::vector<float>& mean, const std::vector<float>& std_dev, float floor, float level_init,
-                     int level_prior, int level_hops, float clip)
+  PyFeatureExtractor(const std::vector<float>& mean, const std::vector<float>& std_dev, float floor,
+                     float level_init, int level_prior, int level_hops, float clip)
       : bands(static_cast<int>(mean.size())) {
     Check(core.Prepare({floor, level_init, level_prior, level_hops, clip, mean, std_dev}, bands));
   }
@@ -372,14 +381,16 @@ struct PyLipFeatures {
 
 py::object LipDistances(const FloatArray& landmarks) {
   auto out = NewFloats(LipGeometry::kDistances);
-  if (!LipGeometry::Measure(Floats(landmarks, 2 * LipGeometry::kLandmarks, "landmarks"), out.mutable_data())) {
+  if (!LipGeometry::Measure(Floats(landmarks, 2 * LipGeometry::kLandmarks, "landmarks"),
+                            out.mutable_data())) {
     return py::none();
   }
   return out;
 }
 
-py::array_t<float> BandPower(const py::array_t<std::complex<float>, py::array::c_style | py::array::forcecast>& spectrum,
-                             const std::vector<int>& edges, double energy) {
+py::array_t<float> BandPower(
+    const py::array_t<std::complex<float>, py::array::c_style | py::array::forcecast>& spectrum,
+    const std::vector<int>& edges, double energy) {
   const int bins = static_cast<int>(spectrum.size());
   BandLayout layout;
   Check(layout.Prepare(edges, bins, energy));
@@ -408,20 +419,20 @@ void BindStages(py::module_& m) {
       .def("reset", [](PyResampler& self) { self.core.Reset(); })
       .def_property_readonly("delay", [](PyResampler& self) { return self.core.delay(); });
   py::class_<PyAnalyzer>(m, "Analyzer")
-      .def(py::init<int, int, int, int>(), py::arg("analysis") = 512, py::arg("synthesis") = 320, py::arg("hop") = 160,
-           py::arg("rate") = 16000)
+      .def(py::init<int, int, int, int>(), py::arg("analysis") = 512, py::arg("synthesis") = 320,
+           py::arg("hop") = 160, py::arg("rate") = 16000)
       .def("process", &PyAnalyzer::Process, py::arg("hop"))
       .def("reset", [](PyAnalyzer& self) { self.core.Reset(); });
   py::class_<PySynthesizer>(m, "Synthesizer")
-      .def(py::init<int, int, int, int>(), py::arg("analysis") = 512, py::arg("synthesis") = 320, py::arg("hop") = 160,
-           py::arg("rate") = 16000)
+      .def(py::init<int, int, int, int>(), py::arg("analysis") = 512, py::arg("synthesis") = 320,
+           py::arg("hop") = 160, py::arg("rate") = 16000)
       .def("process", &PySynthesizer::Process, py::arg("spectrum"))
       .def("reset", [](PySynthesizer& self) { self.core.Reset(); })
       .def_property_readonly("latency", [](PySynthesizer& self) { return self.core.latency(); });
   py::class_<PyFeatureExtractor>(m, "FeatureExtractor")
       .def(py::init<std::vector<float>, std::vector<float>, float, float, int, int, float>(), py::arg("mean"),
-           py::arg("std"), py::arg("floor") = 1e-8f, py::arg("level_init") = -11.0f, py::arg("level_prior") = 20,
-           py::arg("level_hops") = 300, py::arg("clip") = 4.0f)
+           py::arg("std"), py::arg("floor") = 1e-8f, py::arg("level_init") = -11.0f,
+           py::arg("level_prior") = 20, py::arg("level_hops") = 300, py::arg("clip") = 4.0f)
       .def("process", &PyFeatureExtractor::Process, py::arg("power"))
       .def("reset", [](PyFeatureExtractor& self) { self.core.Reset(); });
   py::class_<PyCell>(m, "RecurrentCell")

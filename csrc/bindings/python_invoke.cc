@@ -7,7 +7,8 @@ namespace seehear::bindings {
 int PythonInvoke::Call(void* context, int graph) noexcept {
   auto* self = static_cast<PythonInvoke*>(context);
   PyObject* number = PyLong_FromLong(graph);
-  PyObject* result = number != nullptr ? PyObject_CallFunctionObjArgs(self->function_.ptr(), number, nullptr) : nullptr;
+  PyObject* result =
+      number != nullptr ? PyObject_CallFunctionObjArgs(self->function_.ptr(), number, nullptr) : nullptr;
   Py_XDECREF(number);
   const int truth = result != nullptr ? PyObject_IsTrue(result) : -1;
   Py_XDECREF(result);

@@ -1,0 +1,129 @@
+#include "stream.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "sample_convert.h"
+#include "test.h"
+#include "test_invoke.h"
+
+namespace seehear {
+namespace {
+
+constexpr int kRates[] = {8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000, 15999};
+
+struct Fixture {
+  HopScheduler scheduler;
+  TestInvoke invoke{&scheduler};
+  Stream stream;
+
+  explicit Fixture(int rate, FrameSpec frame = FrameSpec::Standard()) {
+    CHECK_OK(scheduler.Prepare(TestConfig(frame, false)));
+    CHECK_OK(stream.Prepare(&scheduler, rate));
+  }
+
+  template <typename Sample>
+  std::vector<Sample> Run(const std::vector<Sample>& in, int block) {
+    std::vector<Sample> out(in.size());
+    for (size_t i = 0; i < in.size(); i += block) {
+      const int count = static_cast<int>(std::min(in.size() - i, static_cast<size_t>(block)));
+      stream.Process(in.data() + i, count, out.data() + i);
+    }
+    return out;
+  }
+};
+
+TEST(LatencyAtTheCoresRateIsShiftPlusHopMinusOne) {
+  CHECK(Fixture(16000).stream.latency() == 319);
+  CHECK(Fixture(16000, FrameSpec::LowLatency()).stream.latency() == 159);
+}
+
+TEST(ImpulsePeaksAtTheStatedLatencyAtEveryRate) {
+  for (const FrameSpec& frame : {FrameSpec::Standard(), FrameSpec::LowLatency()}) {
+    for (int rate : kRates) {
+      for (int position : {2000, 2111}) {
+        Fixture f(rate, frame);
+        f.scheduler.set_strength(0.0f);
+        std::vector<float> in(8000, 0.0f);
+        in[position] = 1.0f;
+        const std::vector<float> out = f.Run(in, 8000);
+        const int peak = static_cast<int>(std::max_element(out.begin(), out.end()) - out.begin());
+        CHECK(peak - position == f.stream.latency());
+        // The response is symmetric around it: the latency is exact, not rounded.
+        for (int i = 1; i < 20; ++i) CHECK_NEAR(out[peak - i], out[peak + i], 2e-3);
+      }
+    }
+  }
+}
+
+TEST(ResamplingAddsAtMostTwoMillisecondsEachWay) {
+  for (int rate : kRates) {
+    const double ms = 1000.0 * Fixture(rate).stream.latency() / rate;
+    CHECK(ms >= 1000.0 * 319 / 16000 && ms <= 1000.0 * 319 / 16000 + 4.0);
+  }
+}
+
+TEST(EveryBlockSizeGivesTheSameBits) {
+  for (int rate : {16000, 44100, 11025}) {
+    Fixture f(rate);
+    const std::vector<float> in = TestNoise(3 * 8193);
+    const std::vector<float> expected = f.Run(in, static_cast<int>(in.size()));
+    for (int block : {1, 64, 65, 160, 161, 480, 8193}) {
+      f.stream.Reset();
+      CHECK(f.Run(in, block) == expected);
+    }
+  }
+}
+
+TEST(Int16GoesThroughTheSameChain) {
+  Fixture f(16000), g(16000);
+  const std::vector<float> noise = TestNoise(4000);
+  std::vector<int16_t> in(noise.size());
+  SampleConvert::ToInt16(noise.data(), 4000, in.data());
+  std::vector<float> as_float(in.size());
+  SampleConvert::ToFloat(in.data(), 4000, as_float.data());
+  const std::vector<int16_t> out = f.Run(in, 480);
+  const std::vector<float> expected = g.Run(as_float, 480);
+  for (size_t i = 0; i < out.size(); ++i) CHECK_NEAR(out[i] / 32768.0, expected[i], 0.51 / 32768);
+}
+
+TEST(FlushGivesWhatIsStillInside) {
+  for (int rate : {16000, 48000}) {
+    Fixture f(rate), whole(rate);
+    const std::vector<float> in = TestNoise(5000);
+    std::vector<float> padded = in;
+    padded.resize(in.size() + f.stream.latency(), 0.0f);
+    const std::vector<float> expected = whole.Run(padded, 480);
+    std::vector<float> out = f.Run(in, 333), tail(f.stream.latency());
+    f.stream.Flush(tail.data());
+    out.insert(out.end(), tail.begin(), tail.end());
+    CHECK(out == expected);
+  }
+}
+
+TEST(ANanDoesNotStayInTheResampler) {
+  Fixture f(48000);
+  std::vector<float> in = TestNoise(4800);
+  in[100] = std::numeric_limits<float>::quiet_NaN();
+  for (float x : f.Run(in, 480)) CHECK(std::isfinite(x));
+  CHECK(f.scheduler.counters().Get(Counter::kNonfiniteSamples) == 1);
+}
+
+TEST(OutputSaturatesAtInt16) {
+  Fixture f(16000);
+  f.scheduler.set_strength(0.0f);
+  std::vector<int16_t> in(2000);
+  for (size_t i = 0; i < in.size(); ++i) in[i] = i % 2 ? 32767 : -32768;
+  const std::vector<int16_t> out = f.Run(in, 480);
+  for (size_t i = 1000; i < out.size(); ++i) CHECK(std::abs(out[i] - in[i - 319]) <= 2);
+}
+
+TEST(RatesOutOfRangeAreRefused) {
+  HopScheduler scheduler;
+  CHECK_OK(scheduler.Prepare(TestConfig(FrameSpec::Standard(), false)));
+  Stream stream;
+  CHECK_ERROR(stream.Prepare(&scheduler, 4000), "8000 to 48000 Hz, got 4000");
+}
+
+}  // namespace
+}  // namespace seehear

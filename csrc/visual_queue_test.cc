@@ -1,0 +1,59 @@
+#include "visual_queue.h"
+
+#include <thread>
+
+#include "test.h"
+#include "test_config.h"
+
+namespace seehear {
+namespace {
+
+TEST(ImagesComeOutInOrder) {
+  VisualQueue queue;
+  float face[100];
+  TestFace(0.1f, face);
+  CHECK(queue.Front() == nullptr);
+  CHECK(queue.Push(face, 1.0) && queue.Push(nullptr, 2.0));
+  CHECK(queue.Front()->t == 1.0 && queue.Front()->has_landmarks && queue.Front()->landmarks[1] == face[1]);
+  queue.Pop();
+  CHECK(queue.Front()->t == 2.0 && !queue.Front()->has_landmarks);
+  queue.Clear();
+  CHECK(queue.Front() == nullptr);
+}
+
+TEST(AFullQueueRefuses) {
+  VisualQueue queue;
+  for (int i = 0; i < VisualQueue::kCapacity; ++i) CHECK(queue.Push(nullptr, i));
+  CHECK(!queue.Push(nullptr, 1000.0));
+  queue.Pop();
+  CHECK(queue.Push(nullptr, 1000.0));
+}
+
+TEST(OneProducerThreadLosesAndTearsNothing) {
+  VisualQueue queue;
+  constexpr int kImages = 20000;
+  std::thread producer([&queue] {
+    float values[100];
+    for (int i = 0; i < kImages; ++i) {
+      for (float& v : values) v = static_cast<float>(i);
+      while (!queue.Push(values, i)) std::this_thread::yield();
+    }
+  });
+  int next = 0, torn = 0;
+  while (next < kImages) {
+    const VisualImage* image = queue.Front();
+    if (image == nullptr) {
+      std::this_thread::yield();
+      continue;
+    }
+    torn += image->t != next || image->landmarks[0] != static_cast<float>(next) ||
+            image->landmarks[99] != static_cast<float>(next);
+    queue.Pop();
+    ++next;
+  }
+  producer.join();
+  CHECK(torn == 0);
+}
+
+}  // namespace
+}  // namespace seehear
