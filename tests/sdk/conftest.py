@@ -110,6 +110,7 @@ def make_video(tmp_path: Path) -> Callable[..., Path]:
                 audio.layout = "mono"
             for i, t in enumerate(times if pictures else ()):
                 image = np.full((64, 64, 3), (5 * i) % 250, np.uint8)
+                image[:32, :16] = 255  # so that up and left can be told apart
                 frame = av.VideoFrame.from_ndarray(image, format="rgb24")
                 frame.pts, frame.time_base = round(1000 * t), Fraction(1, 1000)
                 container.mux(video.encode(frame))

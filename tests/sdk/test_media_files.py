@@ -172,6 +172,16 @@ def test_variable_frame_rate_keeps_true_times(make_video: MakeVideo) -> None:
     assert all(image.shape == (64, 64, 3) and image.dtype == np.uint8 for _, image in found)
 
 
+def test_pictures_of_a_camera_held_upright_are_turned(make_video: MakeVideo) -> None:
+    clip = make_video(times=[0.0, 0.04])
+    data = bytearray(clip.read_bytes())
+    at = data.index(b"tkhd") + 44  # the track's display matrix; this one turns the picture clockwise
+    data[at : at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 64 << 16, 0, 1 << 30)
+    upright = next(frames(clip))[1]
+    clip.write_bytes(data)
+    np.testing.assert_array_equal(next(frames(clip))[1], np.rot90(upright, -1))
+
+
 def test_start_shifts_the_clock(make_video: MakeVideo) -> None:
     clip = make_video()
     assert next(frames(clip, start=0.5))[0] == pytest.approx(-0.5)
