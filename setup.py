@@ -25,7 +25,9 @@ class CMakeBuild(build_ext):
         target.mkdir(parents=True, exist_ok=True)
         work = (Path(self.build_temp) / "cmake").resolve()
         # A cmake from pip lies beside this Python, which need not be on PATH.
-        cmake = shutil.which("cmake", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+        cmake = shutil.which(
+            "cmake", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        )
         if cmake is None:
             raise RuntimeError("seehear's C++ core needs CMake 3.18 or newer: pip install cmake")
         configure = [
@@ -35,12 +37,16 @@ class CMakeBuild(build_ext):
             f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={target}",
         ]  # fmt: skip
         subprocess.run(configure, check=True)
-        subprocess.run([cmake, "--build", str(work), "--parallel", str(min(2, os.cpu_count() or 1))], check=True)
+        subprocess.run(
+            [cmake, "--build", str(work), "--parallel", str(min(2, os.cpu_count() or 1))], check=True
+        )
 
 
 def version() -> str:
     """The version that the package itself states."""
-    found = re.search(r'^__version__ = "(.+)"', (ROOT / "sdk/seehear/__init__.py").read_text(encoding="utf-8"), re.M)
+    found = re.search(
+        r'^__version__ = "(.+)"', (ROOT / "sdk/seehear/__init__.py").read_text(encoding="utf-8"), re.M
+    )
     if found is None:
         raise RuntimeError('sdk/seehear/__init__.py must hold a line __version__ = "..."')
     return found.group(1)
@@ -48,7 +54,9 @@ def version() -> str:
 
 setup(
     version=version(),
-    packages=find_packages("sdk") + find_packages("convert") + ["seehear.boards.data", "seehear.boards.data.families"],
+    packages=find_packages("sdk")
+    + find_packages("convert")
+    + ["seehear.boards.data", "seehear.boards.data.families"],
     package_dir={
         "seehear": "sdk/seehear",
         "seehear_convert": "convert/seehear_convert",

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+
 from seehear_convert import dsp
 
 MOST_MICROSECONDS = 10.0
@@ -96,7 +97,9 @@ def summary(nanoseconds: np.ndarray) -> dict[str, float]:
 
 def main() -> int:
     """Measure, print a table, write JSON; see the top of the file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--bench", type=Path, required=True, help="the seehear_bench program")
     parser.add_argument("--hops", type=int, default=5000)
     parser.add_argument("--json", type=Path, help="write the figures here")
@@ -122,7 +125,9 @@ def main() -> int:
         figures = {"unit": "us", "hops": args.hops, "rows": rows, "speedup": speedup}
         args.json.write_text(json.dumps(figures, indent=1) + "\n")
     good = rows["core, C++"]["p50"] <= MOST_MICROSECONDS and speedup >= LEAST_SPEEDUP
-    print(f"{'reached' if good else 'NOT REACHED'}: at most {MOST_MICROSECONDS:g} us and at least {LEAST_SPEEDUP:g} times")
+    print(
+        f"{'reached' if good else 'NOT REACHED'}: at most {MOST_MICROSECONDS:g} us and at least {LEAST_SPEEDUP:g} times"
+    )
     return 0 if good else 1
 
 

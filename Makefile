@@ -1,0 +1,85 @@
+# make test            everything: C++ tests, lint, types, Python tests against the installed wheel
+# make demo            enhances a clip made here and shows what came of it; VIDEO=clip.mp4 for one of your own
+# make bench           figures of the C++ core, against numpy
+# make clean           forgets builds and the virtual environment
+# PYTHON=python3.12 picks the interpreter. Everything is installed into .venv; second runs start at once.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(CURDIR)/$(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+JOBS ?= 2
+
+PACKAGED := $(shell find csrc sdk convert boards -type f ! -path '*/__pycache__/*' ! -path '*.egg-info/*' ! -name '*_test.cc')
+WHEEL := build/wheel/.built
+HOST := build/host
+
+.PHONY: test ctest lint pytest demo bench clean
+.DELETE_ON_ERROR:
+
+test: ctest lint pytest
+
+ctest: $(HOST)/CMakeCache.txt
+	$(BIN)/cmake --build $(HOST) --parallel $(JOBS)
+	cd $(HOST) && $(BIN)/ctest --output-on-failure
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $$(find csrc -name '*.h' -o -name '*.cc')
+
+# From a folder of its own, so that nothing but the installed wheel can be imported.
+pytest: $(VENV)/.test
+	mkdir -p build/pytest
+	cd build/pytest && $(BIN)/pytest -c $(CURDIR)/pyproject.toml --rootdir $(CURDIR) $(CURDIR)/tests $(PYTEST_ARGS)
+
+demo: $(VENV)/.demo
+	$(BIN)/seehear demo --out demo-out $(if $(VIDEO),--video "$(VIDEO)")
+
+bench: $(HOST)/CMakeCache.txt
+	$(BIN)/cmake --build $(HOST) --parallel $(JOBS) --target seehear_bench
+	$(BIN)/python benchmarks/core.py --bench $(HOST)/seehear_bench --json build/bench/core.json
+
+clean:
+	rm -rf build dist $(VENV) sdk/*.egg-info *.egg-info
+
+# --- what these need
+
+$(HOST)/CMakeCache.txt: CMakeLists.txt | $(VENV)/.test
+	$(BIN)/cmake -S . -B $(HOST)
+
+# Files that have left the tree must leave the wheel too, hence no build/lib from before.
+$(WHEEL): $(PACKAGED) setup.py pyproject.toml CMakeLists.txt README.md | $(VENV)/.made
+	rm -rf build/wheel build/lib* build/bdist*
+	$(PIP) wheel --no-deps --wheel-dir build/wheel .
+	@touch $@
+
+# The first line brings what the extras need, the second this wheel even though its version has not changed.
+$(VENV)/.demo: $(WHEEL)
+	$(PIP) install "$$(ls build/wheel/*.whl)[demo]"
+	$(PIP) install --force-reinstall --no-deps build/wheel/*.whl
+	@touch $@
+
+$(VENV)/.test: $(WHEEL)
+	$(PIP) install "$$(ls build/wheel/*.whl)[demo,convert,dev]"
+	$(PIP) install --force-reinstall --no-deps build/wheel/*.whl
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' \
+	  || { echo "seehear needs Python 3.10 to 3.13, $(PYTHON) is $$($(PYTHON) --version 2>&1); try make PYTHON=python3.11"; exit 1; }
+	@command -v c++ >/dev/null || $(call system_package,g++,a C++ compiler)
+	@$(PYTHON) -c 'import os, sysconfig; raise SystemExit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
+	  || $(call system_package,python3-dev,Python.h)
+	@# Debian's python3 comes without ensurepip; its pip can furnish a virtual environment from outside.
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(PYTHON) -m pip --version >/dev/null 2>&1 \
+	  || $(call system_package,python3-venv,python3-venv or pip)
+	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv $(VENV); \
+	  else $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; fi
+	@touch $@
+
+# system_package(package, what it is): apt-get for root, a sentence for everybody else.
+define system_package
+{ if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq $(1); \
+  else echo "$(2) is missing; on Debian, Ubuntu and Raspberry Pi OS: sudo apt-get install $(1)"; exit 1; fi; }
+endef
