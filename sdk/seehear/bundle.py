@@ -15,7 +15,7 @@ import struct
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,14 @@ class Bundle:
     graphs : graph name -> the bytes of its .tflite file, hashes checked.
     source : where it came from, for messages.
     signed : True if an Ed25519 signature was checked.
+    compiled : graph name -> accelerator -> the bytes that `seehear-convert compile` made for it, hashes checked.
     """
 
     manifest: Mapping[str, Any]
     graphs: Mapping[str, bytes]
     source: str = "memory"
     signed: bool = False
+    compiled: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -159,23 +161,31 @@ def parse(data: bytes, source: str = "memory", public_key: bytes | None = None) 
         if public_key is not None:
             _verify(text, signature, public_key)
         manifest = _parse_manifest(text)
-        graphs = {}
+        graphs, compiled = {}, {}
         for name, graph in manifest["graphs"].items():
-            content = members.pop(graph["file"], None)
-            if content is None:
-                raise BundleError(f"the graph file {graph['file']!r} is missing")
-            digest = hashlib.sha256(content).hexdigest()
-            if len(content) != graph["bytes"] or digest != graph["sha256"]:
-                raise BundleError(
-                    f"{graph['file']}: expected {graph['bytes']} bytes with sha256 {graph['sha256'][:12]}, "
-                    f"got {len(content)} bytes with {digest[:12]}: altered or damaged; fetch it again"
-                )
-            graphs[name] = content
+            graphs[name] = _checked_member(members, graph)
+            compiled[name] = {
+                key: _checked_member(members, made) for key, made in graph.get("compiled", {}).items()
+            }
         if members:
             raise BundleError(f"member {min(members)!r} is not named in the manifest")
     except BundleError as error:
         raise BundleError(f"{source}: {error}") from error
-    return Bundle(manifest, graphs, source, public_key is not None)
+    return Bundle(manifest, graphs, source, public_key is not None, compiled)
+
+
+def _checked_member(members: dict[str, bytes], entry: Mapping[str, Any]) -> bytes:
+    """Take the file that an entry of the manifest names out of `members`."""
+    content = members.pop(entry["file"], None)
+    if content is None:
+        raise BundleError(f"the graph file {entry['file']!r} is missing")
+    digest = hashlib.sha256(content).hexdigest()
+    if len(content) != entry["bytes"] or digest != entry["sha256"]:
+        raise BundleError(
+            f"{entry['file']}: expected {entry['bytes']} bytes with sha256 {entry['sha256'][:12]}, "
+            f"got {len(content)} bytes with {digest[:12]}: altered or damaged; fetch it again"
+        )
+    return content
 
 
 def write_bundle(
@@ -183,6 +193,7 @@ def write_bundle(
     manifest: Mapping[str, Any],
     graphs: Mapping[str, bytes],
     private_key: bytes | None = None,
+    compiled: Mapping[str, Mapping[str, bytes]] | None = None,
 ) -> Bundle:
     """Check and write a bundle; the file appears complete or not at all.
 
@@ -193,6 +204,7 @@ def write_bundle(
         filled in here.
     graphs : graph name -> bytes of its .tflite, exactly the graphs of the manifest.
     private_key : 32 bytes of an Ed25519 private key to sign with; needs `cryptography`.
+    compiled : graph name -> accelerator -> bytes, exactly those that the manifest lists as compiled.
 
     Returns
     -------
@@ -215,8 +227,15 @@ def write_bundle(
         )
     for name, content in graphs.items():
         listed[name].setdefault("file", name + ".tflite")
-        listed[name]["bytes"] = len(content)
-        listed[name]["sha256"] = hashlib.sha256(content).hexdigest()
+        _stamp(listed[name], content)
+        given = (compiled or {}).get(name, {})
+        made = listed[name].get("compiled", {})
+        if sorted(made) != sorted(given):
+            raise BundleError(
+                f"graph {name}: the manifest lists it as compiled for {sorted(made)}, got {sorted(given)}"
+            )
+        for key, binary in given.items():
+            _stamp(made[key], binary)
     manifest_rules.validate(full)
     text = json.dumps(full, indent=1, allow_nan=False).encode()
     buffer = io.BytesIO()
@@ -230,10 +249,17 @@ def write_bundle(
             )
         for name in listed:
             archive.writestr(zipfile.ZipInfo(listed[name]["file"]), graphs[name])
+            for key, made in listed[name].get("compiled", {}).items():
+                archive.writestr(zipfile.ZipInfo(made["file"]), (compiled or {})[name][key])
     data = buffer.getvalue()
     bundle = parse(data, str(target))
     write_atomically(target, data)
     return bundle
+
+
+def _stamp(entry: dict[str, Any], content: bytes) -> None:
+    entry["bytes"] = len(content)
+    entry["sha256"] = hashlib.sha256(content).hexdigest()
 
 
 def write_atomically(path: Path, *parts: bytes | memoryview) -> None:

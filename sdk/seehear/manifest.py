@@ -111,7 +111,9 @@ def validate(manifest: Any) -> None:
     graphs = _table(_get(manifest, "graphs", ""), "graphs")
     for name, graph in graphs.items():
         _graph(_table(graph, f"graphs.{name}"), f"graphs.{name}")
-    files = [graph["file"] for graph in graphs.values()]
+    files = [
+        entry["file"] for graph in graphs.values() for entry in (graph, *graph.get("compiled", {}).values())
+    ]
     for file in files:
         if files.count(file) > 1:
             raise BundleError(f"manifest: graphs: the file {file!r} is named twice")
@@ -178,14 +180,29 @@ def _visual(visual: Mapping[str, Any], profile: Mapping[str, int]) -> int:
     return masks
 
 
-def _graph(graph: Mapping[str, Any], where: str) -> None:
-    file = _text(_get(graph, "file", where + "."), where + ".file")
+def _file(entry: Mapping[str, Any], where: str) -> None:
+    file = _text(_get(entry, "file", where + "."), where + ".file")
     if not FILE_NAME.fullmatch(file) or file == "manifest.json":
         fail(where + ".file", "a plain file name of letters, digits, _ . -", file)
-    digest = _text(_get(graph, "sha256", where + "."), where + ".sha256")
+    digest = _text(_get(entry, "sha256", where + "."), where + ".sha256")
     if not re.fullmatch(r"[0-9a-f]{64}", digest):
         fail(where + ".sha256", "64 hexadecimal digits", digest)
-    _whole(_get(graph, "bytes", where + "."), where + ".bytes")
+    _whole(_get(entry, "bytes", where + "."), where + ".bytes")
+
+
+def _compiled(compiled: Mapping[str, Any], where: str) -> None:
+    """Accelerator -> file, the tool that made it, and what the tool estimates (cycles, ms, sram_kib)."""
+    for key, made in compiled.items():
+        here = f"{where}.{key}"
+        _file(_table(made, here), here)
+        _text(_get(made, "tool", here + "."), here + ".tool")
+        for name, value in _table(made.get("estimate", {}), here + ".estimate").items():
+            _number(value, f"{here}.estimate.{name}", 0)
+
+
+def _graph(graph: Mapping[str, Any], where: str) -> None:
+    _file(graph, where)
+    _compiled(_table(graph.get("compiled", {}), where + ".compiled"), where + ".compiled")
     _text(_get(graph, "quantisation", where + "."), where + ".quantisation")
     for i, operator in enumerate(_list(_get(graph, "operators", where + "."), where + ".operators")):
         _text(operator, f"{where}.operators[{i}]")
