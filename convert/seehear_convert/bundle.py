@@ -33,7 +33,14 @@ def licences(store: Store, ship_only: bool) -> list[dict[str, Any]]:
     ]
 
 
-def manifest_of(config: Config, stats: dict[str, Any], graphs: dict[str, bytes], name: str, delay_ms: float, floor_db: float) -> dict[str, Any]:
+def manifest_of(
+    config: Config,
+    stats: dict[str, Any],
+    graphs: dict[str, bytes],
+    name: str,
+    delay_ms: float,
+    floor_db: float,
+) -> dict[str, Any]:
     """The manifest of format 1 (docs/model-bundle.md) for graphs built by `build_graphs`."""
     profile = dsp.PROFILES[config.profile]
     spec = dsp.FeatureSpec()
@@ -64,7 +71,13 @@ def manifest_of(config: Config, stats: dict[str, Any], graphs: dict[str, bytes],
 
     def network(net: str, units: list[int], inputs: list[str], outputs: dict[str, str]) -> None:
         layers = [{"graph": f"{net}_{n}", "units": u} for n, u in enumerate(units, 1)]
-        manifest["networks"][net] = {"inputs": inputs, "cell": "gru", "layers": layers, "head": f"{net}_out", "outputs": outputs}
+        manifest["networks"][net] = {
+            "inputs": inputs,
+            "cell": "gru",
+            "layers": layers,
+            "head": f"{net}_out",
+            "outputs": outputs,
+        }
 
     network("audio", config.audio_units, ["features"], {"y": "irm"})
     if "lips_out" in graphs and "gate_out" in graphs:
@@ -120,7 +133,9 @@ def bundle(
             graphs[graph] = (vision / f"{graph}.tflite").read_bytes()
             manifest["graphs"][graph] = describe(graph, graphs[graph])
     manifest["training"] = {"config": asdict(config), "data": licences(store, config.ship_only)}
-    manifest["licence"] = {"weights": "Apache-2.0", "data": sorted({row["licence"] for row in manifest["training"]["data"]})}
+    manifest["licence"] = {
+        "weights": "Apache-2.0",
+        "data": sorted({row["licence"] for row in manifest["training"]["data"]}),
+    }
     manifest["scores"] = scores or {}
     return write_bundle(out, manifest, graphs)
-

@@ -56,16 +56,15 @@ def _clips(args: argparse.Namespace) -> list[Clip]:
     for folder in args.noise:
         clips += corpus.read_noise_folder(folder, "folder", "", args.ship)
     if not clips:
-        raise ValueError("nothing to prepare: name at least one of --packs, --grid, --speech, --chime, --noise with a folder of clips")
+        raise ValueError(
+            "nothing to prepare: name at least one of --packs, --grid, --speech, --chime, --noise with a folder of clips"
+        )
     # Nothing of a test split ever enters the store.
     return [c for c in clips if not c.split.startswith("test")]
 
 
 def _prepare(args: argparse.Namespace) -> dict[str, Any]:
-    from fractions import Fraction
-
-    from scipy.signal import resample_poly
-    from seehear.audio_files import read_audio
+    from seehear.audio_files import read_audio_at
     from seehear.bundle import load
     from seehear.face_tracker import FaceTracker
     from seehear.video_files import frames
@@ -73,13 +72,13 @@ def _prepare(args: argparse.Namespace) -> dict[str, Any]:
     from .landmark_net import load_graphs
 
     def read(path: str) -> Any:
-        sound = read_audio(path)
-        ratio = Fraction(corpus.RATE, sound.rate)
-        return resample_poly(sound.samples, ratio.numerator, ratio.denominator) if ratio != 1 else sound.samples
+        return read_audio_at(path, corpus.RATE)
 
     def track(path: str) -> Any:
         if args.vision:
-            tracker = FaceTracker(load_graphs(args.vision), json.loads((args.vision / "spec.json").read_text(encoding="utf-8")))
+            tracker = FaceTracker(
+                load_graphs(args.vision), json.loads((args.vision / "spec.json").read_text(encoding="utf-8"))
+            )
         else:
             tracker = FaceTracker.load(load("default"))
         points = [tracker.track(image, t) for t, image in frames(path)]
@@ -109,7 +108,9 @@ def _quantize(args: argparse.Namespace) -> dict[str, Any]:
 
     result = compare(args.run, args.store)
     if result["rms"] > args.limit:
-        raise ValueError(f"int8 loses more than allowed: rms mask error {result['rms']:.4f}, limit {args.limit}")
+        raise ValueError(
+            f"int8 loses more than allowed: rms mask error {result['rms']:.4f}, limit {args.limit}"
+        )
     return result
 
 
@@ -118,9 +119,15 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
 
     with _Steps() as progress:
         results = evaluate.evaluate(
-            args.mixtures, args.root or args.mixtures.parent, args.bundle, args.out, args.conditions.split(","), args.visual_delay_ms,
-            args.workers, progress,
-        )  # fmt: skip
+            args.mixtures,
+            args.root or args.mixtures.parent,
+            args.bundle,
+            args.out,
+            args.conditions.split(","),
+            args.visual_delay_ms,
+            args.workers,
+            progress,
+        )
     text = evaluate.report(results)
     (args.out / "report.md").write_text(text, encoding="utf-8")
     print(text)
@@ -139,7 +146,15 @@ def _bundle(args: argparse.Namespace) -> dict[str, Any]:
 
     scores = json.loads(args.scores.read_text(encoding="utf-8")) if args.scores else None
     written = bundle(
-        args.run, args.store, args.out, args.vision, args.name, args.visual_delay_ms, args.floor_db, not args.float, scores
+        args.run,
+        args.store,
+        args.out,
+        args.vision,
+        args.name,
+        args.visual_delay_ms,
+        args.floor_db,
+        not args.float,
+        scores,
     )
     return {"bundle": str(args.out), "name": written.name, "bytes": args.out.stat().st_size}
 
@@ -161,7 +176,9 @@ def _card(args: argparse.Namespace) -> dict[str, Any]:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser("seehear-convert", description="Train, quantise, score and bundle seehear's networks.")
+    top = argparse.ArgumentParser(
+        "seehear-convert", description="Train, quantise, score and bundle seehear's networks."
+    )
     commands = top.add_subparsers(dest="command", required=True)
 
     p = commands.add_parser("prepare", help="read clips and noise into a store")
@@ -175,14 +192,20 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, required=True, help="the store")
     p.add_argument("--recipe", default="grid-chime", help="split of --grid (E10)")
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--ship", action="store_true", help="weights trained on --speech, --chime, --noise may be shipped")
-    p.add_argument("--vision", type=Path, help="folder of quantised landmark nets (default: those of the shipped bundle)")
+    p.add_argument(
+        "--ship", action="store_true", help="weights trained on --speech, --chime, --noise may be shipped"
+    )
+    p.add_argument(
+        "--vision", type=Path, help="folder of quantised landmark nets (default: those of the shipped bundle)"
+    )
 
     p = commands.add_parser("train", help="train one network; run again to resume")
     p.set_defaults(run_command=_train)
     p.add_argument("--net", choices=NETS, required=True, help="in this order; each is frozen for the next")
     p.add_argument("--store", type=Path, required=True, help="the store (for landmarks: the packs)")
-    p.add_argument("--run", type=Path, required=True, help="folder of the run: config, checkpoints, logs, weights")
+    p.add_argument(
+        "--run", type=Path, required=True, help="folder of the run: config, checkpoints, logs, weights"
+    )
     p.add_argument("--config", type=Path, help="JSON of seehear_convert.train.Config")
     p.add_argument("--steps", type=int)
     p.add_argument("--workers", type=int, default=1, help="processes that make mixtures")
@@ -207,13 +230,17 @@ def parser() -> argparse.ArgumentParser:
 
     p = commands.add_parser("evaluate", help="PESQ, STOI, ESTOI, SI-SDR on a list of mixtures, with controls")
     p.set_defaults(run_command=_evaluate)
-    p.add_argument("--mixtures", type=Path, required=True, help="CSV: id,group,kind,snr_db,talker,video,noisy,clean")
+    p.add_argument(
+        "--mixtures", type=Path, required=True, help="CSV: id,group,kind,snr_db,talker,video,noisy,clean"
+    )
     p.add_argument("--root", type=Path, help="folder its paths are relative to (default: the CSV's)")
     p.add_argument("--bundle", type=Path, required=True)
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--conditions", default="noisy,audio,av,shuffled,static")
     p.add_argument("--visual-delay-ms", type=float, help="default: the bundle's")
-    p.add_argument("--reference", type=Path, help="scores.csv of the float bundle; fails when int8 loses too much")
+    p.add_argument(
+        "--reference", type=Path, help="scores.csv of the float bundle; fails when int8 loses too much"
+    )
     p.add_argument("--workers", type=int, default=2)
 
     p = commands.add_parser("card", help="model card of a bundle: data, licences, scores")

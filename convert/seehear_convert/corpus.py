@@ -20,7 +20,16 @@ from . import dsp
 
 RATE = 16000
 # Noise types without validation recordings in the packs: the last fifth of each training recording is theirs.
-HELD_OUT_TYPES = {"cafe_restaurant", "crowd_babble", "street_traffic", "music", "kitchen_appliance", "train_metro", "car_engine", "office"}
+HELD_OUT_TYPES = {
+    "cafe_restaurant",
+    "crowd_babble",
+    "street_traffic",
+    "music",
+    "kitchen_appliance",
+    "train_metro",
+    "car_engine",
+    "office",
+}
 SPEECH_SUFFIXES = (".wav", ".flac", ".ogg")
 VIDEO_SUFFIXES = (".mp4", ".mpg", ".mpeg", ".mkv", ".webm", ".avi")
 
@@ -85,12 +94,20 @@ def read_grid(root: Path, recipe: str = "grid-chime", seed: int = 0) -> list[Cli
         raise ValueError(f"unknown recipe {recipe!r}; expected 'grid-chime'")
     found: dict[tuple[str, str], dict[str, Path]] = {}
     for path in sorted(root.rglob("*")):
-        kind = "audio" if path.suffix.lower() in SPEECH_SUFFIXES else "video" if path.suffix.lower() in VIDEO_SUFFIXES else None
+        kind = (
+            "audio"
+            if path.suffix.lower() in SPEECH_SUFFIXES
+            else "video"
+            if path.suffix.lower() in VIDEO_SUFFIXES
+            else None
+        )
         talker = next((p for p in reversed(path.parts[:-1]) if p[:1] == "s" and p[1:].isdigit()), None)
         if kind and talker:
             found.setdefault((talker, path.stem), {})[kind] = path
     if not found:
-        raise ValueError(f"no GRID clips below {root}: expected folders s1, s2, ... holding .mpg/.mp4 videos or .wav files")
+        raise ValueError(
+            f"no GRID clips below {root}: expected folders s1, s2, ... holding .mpg/.mp4 videos or .wav files"
+        )
     talkers = sorted({t for t, _ in found}, key=lambda t: int(t[1:]))
     unseen = set(talkers[-2:]) if len(talkers) > 2 else set()
     clips = []
@@ -100,14 +117,24 @@ def read_grid(root: Path, recipe: str = "grid-chime", seed: int = 0) -> list[Cli
         for rank, at in enumerate(order):
             files = found[talker, stems[at]]
             share = rank / len(stems)
-            split = "test_unseen" if talker in unseen else "test_seen" if share < 0.1 else "valid" if share < 0.19 else "train"
+            split = (
+                "test_unseen"
+                if talker in unseen
+                else "test_seen"
+                if share < 0.1
+                else "valid"
+                if share < 0.19
+                else "train"
+            )
             video = str(files["video"]) if "video" in files else None
             clips.append(Clip(f"grid/{talker}/{stems[at]}", "speech", split, talker, str(files.get("audio", video)), video,
                               "av", "GRID", "CC BY 4.0", True))  # fmt: skip
     return sorted(clips, key=lambda c: c.id)
 
 
-def read_noise_folder(root: Path, source: str = "folder", licence: str = "", ship: bool = False) -> list[Clip]:
+def read_noise_folder(
+    root: Path, source: str = "folder", licence: str = "", ship: bool = False
+) -> list[Clip]:
     """Read a folder of background noise (CHiME layout: loose WAVs), split 8:2 into training and test by file order (E10).
 
     A tenth of the training files (at least one of three) is validation.
@@ -118,7 +145,20 @@ def read_noise_folder(root: Path, source: str = "folder", licence: str = "", shi
     clips = []
     for n, path in enumerate(files):
         split = "test" if n % 5 == 4 else "valid" if n % 10 == 2 else "train"
-        clips.append(Clip(f"{source}/{path.relative_to(root)}", "noise", split, path.stem, str(path), None, source, source, licence, ship))
+        clips.append(
+            Clip(
+                f"{source}/{path.relative_to(root)}",
+                "noise",
+                split,
+                path.stem,
+                str(path),
+                None,
+                source,
+                source,
+                licence,
+                ship,
+            )
+        )
     return clips
 
 
@@ -140,13 +180,13 @@ def read_speech_folder(root: Path, ship: bool = False) -> list[Clip]:
     return clips
 
 
-def high_pass(x: NDArray[np.floating]) -> NDArray[np.float64]:
+def high_pass(x: NDArray[np.floating]) -> NDArray[np.floating]:
     """Zero-phase 60 Hz high-pass of ``x`` (n,) at 16 kHz: rumble is neither target nor noise."""
     from scipy.signal import butter, sosfiltfilt
 
     if len(x) < 64:
         return np.zeros(len(x))
-    return sosfiltfilt(butter(2, 60, "high", fs=RATE, output="sos"), x)
+    return sosfiltfilt(butter(2, 60, "high", fs=RATE, output="sos"), x).astype(x.dtype)
 
 
 def prepare(
@@ -215,7 +255,7 @@ class Store:
 
     def sound(self, clip: Clip) -> NDArray[np.float32]:
         """Samples (n,) of a clip in [-1, 1]."""
-        return self.audio[clip.start : clip.start + clip.length].astype(np.float32) / 32768
+        return self.audio[clip.start : clip.start + clip.length].astype(np.float32) / np.float32(32768)
 
     def select(self, kind: str, split: str, ship_only: bool = True) -> list[Clip]:
         """Clips of a kind for ``train`` or ``valid``; noise types without validation files lend the end of their recordings."""

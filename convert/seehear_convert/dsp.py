@@ -5,6 +5,7 @@ Equations: docs/architecture.md. Whole signals at once, double precision where i
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -89,14 +90,16 @@ def band_edges(profile: Profile = STANDARD, linear_hz: float = 3000.0, erb_bands
     linear = int(linear_hz / step)
     top = erb_number(profile.rate / 2)
     marks = np.linspace(erb_number(linear * step), top, erb_bands + 1)
-    edges = [int(round((10 ** (m / 21.4) - 1) / 0.00437 / step)) for m in marks]
+    edges = [round((10 ** (float(m) / 21.4) - 1) / 0.00437 / step) for m in marks]
     edges[0], edges[-1] = linear, profile.bins
-    if any(b <= a for a, b in zip(edges, edges[1:], strict=False)):
+    if any(b <= a for a, b in itertools.pairwise(edges)):
         raise ValueError(f"{erb_bands} ERB bands above {linear_hz} Hz leave a band without a bin; use fewer")
     return list(range(linear)) + edges
 
 
-def band_power(spectrum: NDArray[np.complexfloating], edges: list[int], profile: Profile = STANDARD) -> NDArray[np.floating]:
+def band_power(
+    spectrum: NDArray[np.complexfloating], edges: list[int], profile: Profile = STANDARD
+) -> NDArray[np.floating]:
     """Mean power per band (..., M); white noise of variance s^2 gives s^2."""
     norm = float(np.sum(windows(profile)[0] ** 2))
     power = (spectrum.real**2 + spectrum.imag**2) / norm
@@ -146,7 +149,9 @@ def sigmoid(x: NDArray[np.floating]) -> NDArray[np.floating]:
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-def gru_step(gx: NDArray[np.floating], gh: NDArray[np.floating], h: NDArray[np.floating]) -> NDArray[np.floating]:
+def gru_step(
+    gx: NDArray[np.floating], gh: NDArray[np.floating], h: NDArray[np.floating]
+) -> NDArray[np.floating]:
     """One GRU update (reset after) from pre-activations (..., 3H) in gate order z, r, n."""
     xz, xr, xn = np.split(gx, 3, axis=-1)
     hz, hr, hn = np.split(gh, 3, axis=-1)
@@ -170,7 +175,16 @@ MESH = (
     317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415, 33, 133, 362, 263, 1, 168, 152, 234, 454, 10,
 )  # fmt: skip
 _AT = {mesh: i for i, mesh in enumerate(MESH)}
-VERTICAL = {0: (13, 14), 1: (81, 178), 2: (311, 402), 5: (0, 17), 6: (0, 13), 7: (14, 17), 8: (1, 152), 9: (1, 17)}
+VERTICAL = {
+    0: (13, 14),
+    1: (81, 178),
+    2: (311, 402),
+    5: (0, 17),
+    6: (0, 13),
+    7: (14, 17),
+    8: (1, 152),
+    9: (1, 17),
+}
 EUCLIDEAN = {3: (78, 308), 4: (61, 291)}
 
 
@@ -182,7 +196,7 @@ def lip_distances(points: NDArray[np.floating]) -> NDArray[np.float64]:
     axis = right - left
     eye = np.linalg.norm(axis, axis=-1)
     down = np.stack([-axis[..., 1], axis[..., 0]], -1) / eye[..., None]
-    out = np.empty(p.shape[:-2] + (10,))
+    out = np.empty((*p.shape[:-2], 10))
     for k, (a, b) in VERTICAL.items():
         out[..., k] = np.sum((p[..., _AT[b], :] - p[..., _AT[a], :]) * down, -1) / eye
     for k, (a, b) in EUCLIDEAN.items():

@@ -1,7 +1,8 @@
 """Scores on fixed mixtures: PESQ, STOI, ESTOI, SI-SDR by group, kind and SNR, with paired intervals and controls (E10).
 
 Conditions: ``noisy`` (pass-through), ``audio`` (first network alone), ``av``, and the controls ``shuffled`` (the face of
-another talker) and ``static`` (one still picture, kept alive by a jitter of .05 pixel). A gain that the controls share is not due to lips.
+another talker) and ``static`` (one still picture, kept alive by a jitter of .05 pixel). A gain that the controls share
+is not due to lips.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ F32 = NDArray[np.float32]
 METRICS = ("pesq", "stoi", "estoi", "si_sdr")
 CONDITIONS = ("noisy", "audio", "av", "shuffled", "static")
 IMAGE_RATE = 25.0
+Chosen = Callable[[dict[str, Any]], bool]
 
 
 def si_sdr(reference: F32, estimate: F32) -> float:
@@ -29,7 +31,9 @@ def si_sdr(reference: F32, estimate: F32) -> float:
     r = reference.astype(np.float64) - reference.mean()
     e = estimate.astype(np.float64) - estimate.mean()
     target = r * (e @ r) / max(float(r @ r), 1e-12)
-    return float(10 * np.log10(max(float(target @ target), 1e-12) / max(float(np.sum((e - target) ** 2)), 1e-12)))
+    return float(
+        10 * np.log10(max(float(target @ target), 1e-12) / max(float(np.sum((e - target) ** 2)), 1e-12))
+    )
 
 
 def scores(clean: F32, estimate: F32) -> dict[str, float]:
@@ -50,12 +54,17 @@ def scores(clean: F32, estimate: F32) -> dict[str, float]:
 
 
 def read_mixtures(table: Path, root: Path) -> list[dict[str, str]]:
-    """Rows of a mixture list (columns id, group, kind, snr_db, talker, video or landmarks, noisy, clean[, sync]); paths made absolute."""
+    """Rows of a mixture list, paths made absolute.
+
+    Columns: id, group, kind, snr_db, talker, video or landmarks, noisy, clean, and sync if known.
+    """
     with table.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     needed = {"id", "group", "kind", "snr_db", "noisy", "clean"}
     if not rows or not needed <= set(rows[0]):
-        raise ValueError(f"{table}: expected the columns {sorted(needed)}, got {sorted(rows[0]) if rows else 'no rows'}")
+        raise ValueError(
+            f"{table}: expected the columns {sorted(needed)}, got {sorted(rows[0]) if rows else 'no rows'}"
+        )
     for row in rows:
         for key in ("noisy", "clean", "video", "landmarks"):
             if row.get(key):
@@ -77,7 +86,10 @@ def _start(bundle: str, delay_ms: float | None, rows: list[dict[str, str]], trac
 def landmarks_of(row: dict[str, str]) -> list[tuple[float, F32 | None]]:
     """Timed landmarks of a row's face, tracked once and kept."""
     if row.get("landmarks"):
-        return [(n / IMAGE_RATE, p if np.isfinite(p).all() else None) for n, p in enumerate(np.load(row["landmarks"]))]
+        return [
+            (n / IMAGE_RATE, p if np.isfinite(p).all() else None)
+            for n, p in enumerate(np.load(row["landmarks"]))
+        ]
     if not row.get("video"):
         return []
     from seehear.face_tracker import FaceTracker
@@ -95,21 +107,27 @@ def landmarks_of(row: dict[str, str]) -> list[tuple[float, F32 | None]]:
         np.savez_compressed(temporary, times=np.array(times), points=np.array(points, np.float32))
         os.replace(temporary, file)
     with np.load(file) as data:
-        return [(float(t), p if np.isfinite(p).all() else None) for t, p in zip(data["times"], data["points"], strict=True)]
+        return [
+            (float(t), p if np.isfinite(p).all() else None)
+            for t, p in zip(data["times"], data["points"], strict=True)
+        ]
 
 
 def _images(condition: str, at: int) -> list[tuple[float, F32 | None]]:
     rows = _state["rows"]
     row = rows[at]
     if condition == "shuffled":
-        others = [r for r in rows if r.get("talker") != row.get("talker") and (r.get("video") or r.get("landmarks"))]
+        others = [
+            r for r in rows if r.get("talker") != row.get("talker") and (r.get("video") or r.get("landmarks"))
+        ]
         row = others[(at * 7919) % len(others)] if others else row
     images = landmarks_of(row)
     if condition == "static" and images:
         still = next((p for _, p in images if p is not None), None)
         jitter = np.random.default_rng(at)
         images = [
-            (t, None if still is None else still + jitter.normal(0, 0.05, still.shape).astype(np.float32)) for t, _ in images
+            (t, None if still is None else still + jitter.normal(0, 0.05, still.shape).astype(np.float32))
+            for t, _ in images
         ]
     return images
 
@@ -169,16 +187,20 @@ def evaluate(
         for old in (out / "tracks").glob("*.npz"):
             old.unlink()
     jobs = [(n, c) for n in range(len(rows)) for c in conditions if (n, c) not in done]
-    with journal.open("a", encoding="utf-8") as file, mp.get_context("spawn").Pool(
-        workers, _start, (str(bundle), delay_ms, rows, str(out / "tracks"))
-    ) as pool:
+    with (
+        journal.open("a", encoding="utf-8") as file,
+        mp.get_context("spawn").Pool(
+            workers, _start, (str(bundle), delay_ms, rows, str(out / "tracks"))
+        ) as pool,
+    ):
         for count, result in enumerate(pool.imap(_work, jobs, chunksize=4), 1):
             done[result["at"], result["condition"]] = result
             file.write(json.dumps(result) + "\n")
             file.flush()
             progress(count, len(jobs), "evaluate")
     results = [
-        {k: rows[at].get(k, "") for k in ("id", "group", "kind", "snr_db", "talker", "sync")} | r for (at, _), r in sorted(done.items())
+        {k: rows[at].get(k, "") for k in ("id", "group", "kind", "snr_db", "talker", "sync")} | r
+        for (at, _), r in sorted(done.items())
     ]
     temporary = out / "scores.tmp.csv"
     with temporary.open("w", newline="", encoding="utf-8") as file:
@@ -189,7 +211,14 @@ def evaluate(
     return results
 
 
-def paired(results: list[dict[str, Any]], metric: str, a: str, b: str, chosen: Callable[[dict[str, Any]], bool], seed: int = 0) -> dict[str, float]:
+def paired(
+    results: list[dict[str, Any]],
+    metric: str,
+    a: str,
+    b: str,
+    chosen: Chosen,
+    seed: int = 0,
+) -> dict[str, float]:
     """Mean of ``b - a`` over the chosen mixtures with its 95 % interval.
 
     Bootstrap of 4000 draws: over talkers where there are at least five, else over mixtures (few talkers: the interval
@@ -213,7 +242,12 @@ def paired(results: list[dict[str, Any]], metric: str, a: str, b: str, chosen: C
     draws = np.random.default_rng(seed).integers(0, len(sums), (4000, len(sums)))
     means = sums[draws].sum(1) / counts[draws].sum(1)
     low, high = np.percentile(means, [2.5, 97.5])
-    return {"n": len(pairs), "mean": float(np.mean(list(pairs.values()))), "low": float(low), "high": float(high)}
+    return {
+        "n": len(pairs),
+        "mean": float(np.mean(list(pairs.values()))),
+        "low": float(low),
+        "high": float(high),
+    }
 
 
 def competing(r: dict[str, Any]) -> bool:
@@ -221,42 +255,66 @@ def competing(r: dict[str, Any]) -> bool:
     return r["kind"] in ("talker", "babble") and float(r["snr_db"]) <= 5
 
 
+def _subset(
+    group: str | None = None, kind: str | None = None, snr: float | None = None, only_competing: bool = False
+) -> Chosen:
+    def chosen(r: dict[str, Any]) -> bool:
+        return (
+            (group is None or r["group"] == group)
+            and (kind is None or r["kind"] == kind)
+            and (snr is None or float(r["snr_db"]) == snr)
+            and (not only_competing or competing(r))
+        )
+
+    return chosen
+
+
+def _means(
+    results: list[dict[str, Any]], conditions: list[str], title: str, subsets: dict[str, Chosen]
+) -> list[str]:
+    lines = [
+        "",
+        f"**{title}** (PESQ / STOI / ESTOI / SI-SDR dB)",
+        "",
+        "| | n | " + " | ".join(conditions) + " |",
+    ]
+    lines.append("|---|---|" + "---|" * len(conditions))
+    for name, chosen in subsets.items():
+        parts = [[r for r in results if r["condition"] == c and chosen(r)] for c in conditions]
+        if not any(parts):
+            continue
+        cells = []
+        for part in parts:
+            m = [float(np.nanmean([r[k] for r in part])) if part else float("nan") for k in METRICS]
+            cells.append(f"{m[0]:.2f} / {m[1]:.3f} / {m[2]:.3f} / {m[3]:.1f}")
+        lines.append(f"| {name} | {max(map(len, parts))} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def report(results: list[dict[str, Any]]) -> str:
     """Markdown tables: means by group, kind and SNR; paired differences of every condition to audio only."""
     conditions = [c for c in CONDITIONS if any(r["condition"] == c for r in results)]
     groups = list(dict.fromkeys(r["group"] for r in results))
-    lines: list[str] = []
-
-    def means(title: str, subsets: list[tuple[str, Callable[[dict[str, Any]], bool]]]) -> None:
-        lines.extend(["", f"**{title}** (PESQ / STOI / ESTOI / SI-SDR dB)", "", "| | n | " + " | ".join(conditions) + " |"])
-        lines.append("|---|---|" + "---|" * len(conditions))
-        for name, chosen in subsets:
-            cells = []
-            count = 0
-            for c in conditions:
-                part = [r for r in results if r["condition"] == c and chosen(r)]
-                count = max(count, len(part))
-                m = [float(np.nanmean([r[k] for r in part])) if part else float("nan") for k in METRICS]
-                cells.append(f"{m[0]:.2f} / {m[1]:.3f} / {m[2]:.3f} / {m[3]:.1f}")
-            if count:
-                lines.append(f"| {name} | {count} | " + " | ".join(cells) + " |")
-
-    means("By group", [(g, lambda r, g=g: r["group"] == g) for g in groups])  # type: ignore[misc]
-    means("Competing speech, at most 5 dB", [(g, lambda r, g=g: r["group"] == g and competing(r)) for g in groups])  # type: ignore[misc]
-    means("By kind", [(k, lambda r, k=k: r["kind"] == k) for k in sorted({r["kind"] for r in results})])  # type: ignore[misc]
     snrs = sorted({float(r["snr_db"]) for r in results})
-    means("By SNR", [(f"{s:g} dB", lambda r, s=s: float(r["snr_db"]) == s) for s in snrs])  # type: ignore[misc]
-    if "audio" in conditions:
-        lines += ["", "**Paired differences**, mean [95 % interval]", "", "| | group | n | PESQ | STOI | ESTOI | SI-SDR dB |", "|---|---|---|---|---|---|---|"]
-        pairs = [("noisy", "audio")] + [("audio", c) for c in conditions if c not in ("noisy", "audio")]
-        for a, b in pairs:
-            if a not in conditions:
-                continue
-            for g in groups:
-                for label, chosen in ((g, lambda r, g=g: r["group"] == g), (f"{g}, competing <= 5 dB", lambda r, g=g: r["group"] == g and competing(r))):
-                    p = [paired(results, m, a, b, chosen) for m in METRICS]
-                    cells = " | ".join(f"{v['mean']:+.3f} [{v['low']:+.3f}, {v['high']:+.3f}]" for v in p)
-                    lines.append(f"| {b} - {a} | {label} | {p[0]['n']:.0f} | {cells} |")
+    lines = _means(results, conditions, "By group", {g: _subset(group=g) for g in groups})
+    hard = {g: _subset(group=g, only_competing=True) for g in groups}
+    lines += _means(results, conditions, "Competing speech, at most 5 dB", hard)
+    lines += _means(
+        results, conditions, "By kind", {k: _subset(kind=k) for k in sorted({r["kind"] for r in results})}
+    )
+    lines += _means(results, conditions, "By SNR", {f"{s:g} dB": _subset(snr=s) for s in snrs})
+    if "audio" not in conditions:
+        return "\n".join(lines).strip() + "\n"
+    lines += ["", "**Paired differences**, mean [95 % interval]", ""]
+    lines += ["| | group | n | PESQ | STOI | ESTOI | SI-SDR dB |", "|---|---|---|---|---|---|---|"]
+    pairs = [("noisy", "audio")] if "noisy" in conditions else []
+    pairs += [("audio", c) for c in conditions if c not in ("noisy", "audio")]
+    subsets = {g: _subset(group=g) for g in groups} | {f"{g}, competing <= 5 dB": c for g, c in hard.items()}
+    for before, after in pairs:
+        for label, chosen in subsets.items():
+            p = [paired(results, m, before, after, chosen) for m in METRICS]
+            cells = " | ".join(f"{v['mean']:+.3f} [{v['low']:+.3f}, {v['high']:+.3f}]" for v in p)
+            lines.append(f"| {after} - {before} | {label} | {p[0]['n']:.0f} | {cells} |")
     return "\n".join(lines).strip() + "\n"
 
 
@@ -265,10 +323,13 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for r in results:
         out.setdefault(r["group"], {}).setdefault(r["condition"], []).append([r[k] for k in METRICS])
-    return {
-        g: {c: dict(zip(METRICS, np.round(np.nanmean(v, axis=0), 4).tolist(), strict=True)) | {"n": len(v)} for c, v in by.items()}
-        for g, by in out.items()
-    }
+
+    def mean(rows: list[list[float]]) -> dict[str, float]:
+        return {m: round(float(np.nanmean([r[k] for r in rows])), 4) for k, m in enumerate(METRICS)} | {
+            "n": len(rows)
+        }
+
+    return {g: {c: mean(rows) for c, rows in by.items()} for g, by in out.items()}
 
 
 def quantisation_loss(reference: Path, results: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
@@ -277,15 +338,22 @@ def quantisation_loss(reference: Path, results: list[dict[str, Any]]) -> dict[st
         floats = {(r["id"], r["condition"]): r for r in csv.DictReader(file)}
     out: dict[str, dict[str, float]] = {}
     for condition in ("audio", "av"):
-        pairs = [(floats[r["id"], condition], r) for r in results if r["condition"] == condition and (r["id"], condition) in floats]
+        pairs = [
+            (floats[r["id"], condition], r)
+            for r in results
+            if r["condition"] == condition and (r["id"], condition) in floats
+        ]
         if pairs:
             out[condition] = {
-                m: round(float(np.nanmean([float(f[m]) - r[m] for f, r in pairs])), 5) for m in ("pesq", "stoi")
+                m: round(float(np.nanmean([float(f[m]) - r[m] for f, r in pairs])), 5)
+                for m in ("pesq", "stoi")
             } | {"n": len(pairs)}
     return out
 
 
-def make_mixtures(store_folder: Path, out: Path, count: int = 120, seed: int = 0, split: str = "valid") -> Path:
+def make_mixtures(
+    store_folder: Path, out: Path, count: int = 120, seed: int = 0, split: str = "valid"
+) -> Path:
     """Write mixtures of the store's ``split``: half talkers with a face, half voices; returns the table.
 
     Same layout as the list `read_mixtures` takes, with ``landmarks`` in place of ``video``. SNR -5..20 dB in steps of 5;
@@ -328,10 +396,9 @@ def make_mixtures(store_folder: Path, out: Path, count: int = 120, seed: int = 0
             landmarks = f"{name}.npy"
             track = np.load(store_folder / "tracks" / (clip.id.replace("/", "__") + ".npy"))
             np.save(out / landmarks, track.astype(np.float32))
-        rows.append({
-            "id": name, "group": "face" if face else "voice", "kind": kind, "snr_db": snr, "talker": clip.talker if face else name,
-            "landmarks": landmarks, "noisy": f"{name}.noisy.wav", "clean": f"{name}.clean.wav",
-        })  # fmt: skip
+        row = {"id": name, "group": "face" if face else "voice", "talker": clip.talker if face else name}
+        row |= {"kind": kind, "snr_db": str(snr), "landmarks": landmarks}
+        rows.append(row | {"noisy": f"{name}.noisy.wav", "clean": f"{name}.clean.wav"})
     table = out / "mixtures.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))

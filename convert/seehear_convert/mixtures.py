@@ -65,7 +65,9 @@ def _rooms(rng: np.random.Generator, count: int) -> list[F32]:
 class MixtureMaker:
     """Draws mixtures from a store. ``lips`` = True draws targets with a tracked face only."""
 
-    def __init__(self, store: Store, split: str, seconds: float, lips: bool = False, ship_only: bool = True) -> None:
+    def __init__(
+        self, store: Store, split: str, seconds: float, lips: bool = False, ship_only: bool = True
+    ) -> None:
         self.store = store
         self.n = int(seconds * RATE)
         self.lips = lips
@@ -87,7 +89,9 @@ class MixtureMaker:
         self.labels = labels
         self.label_p = minutes**0.5 / np.sum(minutes**0.5)
         if not self.noise or not speech:
-            raise ValueError(f"split {split!r} of the store needs speech and noise; found {len(speech)} and {len(self.noise)} clips")
+            raise ValueError(
+                f"split {split!r} of the store needs speech and noise; found {len(speech)} and {len(self.noise)} clips"
+            )
         self.rooms = _rooms(np.random.default_rng(12345 if split == "train" else 54321), 160)
 
     def _piece(self, clip: Clip, n: int, rng: np.random.Generator) -> tuple[F32, float]:
@@ -111,7 +115,9 @@ class MixtureMaker:
         out = np.zeros(0, np.float32)
         while len(out) < n:
             x, _ = self._piece(clip, int(rng.uniform(1.0, 6.0) * RATE), rng)
-            out = np.concatenate([out, np.asarray(resample_poly(x, up, down), np.float32) if up != down else x])
+            out = np.concatenate(
+                [out, np.asarray(resample_poly(x, up, down), np.float32) if up != down else x]
+            )
             same = self.by_talker.get(clip.talker)
             clip = same[int(rng.integers(len(same)))] if same else clip
         return out[:n]
@@ -221,7 +227,11 @@ def gains(rng: np.random.Generator) -> tuple[float, float]:
 
 
 def audio_arrays(
-    speech: NDArray[np.complexfloating], noise: NDArray[np.complexfloating], spec: dsp.FeatureSpec, profile: dsp.Profile, edges: list[int]
+    speech: NDArray[np.complexfloating],
+    noise: NDArray[np.complexfloating],
+    spec: dsp.FeatureSpec,
+    profile: dsp.Profile,
+    edges: list[int],
 ) -> tuple[F32, F32, F32]:
     """Features, IRM (beta .5) and loss weight, each (hops, M) float32, of the STFTs of speech and noise.
 
@@ -236,7 +246,12 @@ def audio_arrays(
 
 
 def lip_arrays(
-    excerpt: Excerpt, rng: np.random.Generator, profile: dsp.Profile, masks_per_image: int, augment: bool = True, delay: float | None = None
+    excerpt: Excerpt,
+    rng: np.random.Generator,
+    profile: dsp.Profile,
+    masks_per_image: int,
+    augment: bool = True,
+    delay: float | None = None,
 ) -> F32:
     """Raw lip features (ticks, 24) as the stream would see them at a visual delay (drawn from 0..120 ms when None)."""
     assert excerpt.distances is not None and excerpt.times is not None
@@ -246,7 +261,7 @@ def lip_arrays(
     if delay is None:
         delay = float(rng.uniform(0.0, 0.12))
     d, times = excerpt.distances.astype(np.float64), excerpt.times.astype(np.float64)
-    good = np.isfinite(d).all(axis=1)
+    good = np.asarray(np.isfinite(d).all(axis=1))
     if augment:
         good &= rng.random(len(good)) > rng.choice([0.0, 0.05, 0.3], p=[0.6, 0.3, 0.1])  # dropped images
         d = d * rng.uniform(0.6, 1.25) * rng.uniform(0.88, 1.12, 10)

@@ -25,7 +25,9 @@ def audio_net(bands: int, units: list[int]) -> keras.Model:
 def lip_net(bands: int, masks_per_image: int, units: list[int], inputs: int = 24) -> keras.Model:
     """Lip features (ticks, 24) -> IBM of the tick's m hops, (ticks, m M), E4."""
     x = keras.Input((None, inputs), name="lips")
-    y = layers.Dense(masks_per_image * bands, activation="sigmoid", name="lips_out")(gru_stack(x, units, "lips"))
+    y = layers.Dense(masks_per_image * bands, activation="sigmoid", name="lips_out")(
+        gru_stack(x, units, "lips")
+    )
     return keras.Model(x, y, name="lips")
 
 

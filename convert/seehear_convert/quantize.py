@@ -114,7 +114,9 @@ def load_nets(run: Path) -> tuple[Config, dict[str, Any], dict[str, Net]]:
     return config, stats, nets
 
 
-def streamed_inputs(config: Config, stats: dict[str, Any], nets: dict[str, Net], store: Path, batches: int = 2) -> dict[str, dict[str, F32]]:
+def streamed_inputs(
+    config: Config, stats: dict[str, Any], nets: dict[str, Net], store: Path, batches: int = 2
+) -> dict[str, dict[str, F32]]:
     """Inputs (rows, n) that each graph meets when streaming over training mixtures of many noise conditions."""
     clip = dsp.FeatureSpec().clip
     rng = np.random.default_rng(config.seed)
@@ -147,12 +149,16 @@ def streamed_inputs(config: Config, stats: dict[str, Any], nets: dict[str, Net],
     return {g: {k: np.concatenate([r[k] for r in rows]) for k in rows[0]} for g, rows in seen.items()}
 
 
-def _convert(name: str, function: Any, inputs: dict[str, int], rows: dict[str, F32] | None, bounds: dict[str, float]) -> bytes:
+def _convert(
+    name: str, function: Any, inputs: dict[str, int], rows: dict[str, F32] | None, bounds: dict[str, float]
+) -> bytes:
     """TFLite bytes of ``function`` with signature ``name``; int8 when calibration ``rows`` are given."""
     import tensorflow as tf
 
     module = tf.Module()
-    module.f = tf.function(function, input_signature=[tf.TensorSpec([1, n], tf.float32, name=k) for k, n in inputs.items()])
+    module.f = tf.function(
+        function, input_signature=[tf.TensorSpec([1, n], tf.float32, name=k) for k, n in inputs.items()]
+    )
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures={name: module.f.get_concrete_function()})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[name])
@@ -165,9 +171,13 @@ def _convert(name: str, function: Any, inputs: dict[str, int], rows: dict[str, F
                     yield name, {k: rows[k][r : r + 1] for k in inputs}
                 # The known ranges of the inputs, so that the scale does not depend on the draw.
                 for sign in (-1.0, 1.0):
-                    yield name, {
-                        k: np.full((1, n), sign * bounds[k], np.float32) if k in bounds else rows[k][:1] for k, n in inputs.items()
-                    }
+                    yield (
+                        name,
+                        {
+                            k: np.full((1, n), sign * bounds[k], np.float32) if k in bounds else rows[k][:1]
+                            for k, n in inputs.items()
+                        },
+                    )
 
             converter.representative_dataset = calibration
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -198,7 +208,9 @@ def build_graphs(nets: dict[str, Net], rows: dict[str, dict[str, F32]] | None) -
             sizes = {"x": layer.w.shape[0], "h": layer.units}
             graphs[name] = _convert(name, products(layer), sizes, rows[name] if rows else None, bounds)
         name = f"{net.name}_out"
-        graphs[name] = _convert(name, head(net), {"h": net.head_w.shape[0]}, rows[name] if rows else None, {"h": 1.0})
+        graphs[name] = _convert(
+            name, head(net), {"h": net.head_w.shape[0]}, rows[name] if rows else None, {"h": 1.0}
+        )
     return graphs
 
 
@@ -216,7 +228,11 @@ class Streamed:
         for name, d in runner.get_input_details().items():
             scale, zero = d["quantization"]
             x = inputs[name]
-            quantised[name] = np.clip(np.round(x / scale) + zero, -128, 127).astype(np.int8) if scale else x.astype(np.float32)
+            quantised[name] = (
+                np.clip(np.round(x / scale) + zero, -128, 127).astype(np.int8)
+                if scale
+                else x.astype(np.float32)
+            )
         out = {}
         for name, y in runner(**quantised).items():
             scale, zero = runner.get_output_details()[name]["quantization"]
@@ -269,7 +285,9 @@ def describe(name: str, model: bytes) -> dict[str, Any]:
         "file": f"{name}.tflite",
         "sha256": hashlib.sha256(model).hexdigest(),
         "bytes": len(model),
-        "quantisation": "int8" if all(t["dtype"] == "int8" for t in (inputs | outputs).values()) else "float32",
+        "quantisation": "int8"
+        if all(t["dtype"] == "int8" for t in (inputs | outputs).values())
+        else "float32",
         "operators": operators,
         "inputs": inputs,
         "outputs": outputs,

@@ -70,11 +70,15 @@ class BatchMaker:
         if "features" in stats:
             self.spec.mean = np.asarray(stats["features"]["mean"], np.float32)
             self.spec.std = np.asarray(stats["features"]["std"], np.float32)
-        self.maker = MixtureMaker(Store(store), split, config.seconds, lips=net != "audio", ship_only=config.ship_only)
+        self.maker = MixtureMaker(
+            Store(store), split, config.seconds, lips=net != "audio", ship_only=config.ship_only
+        )
 
     def lips(self, excerpt: Any, rng: np.random.Generator) -> F32:
         """Normalised lip features (ticks, 24)."""
-        raw = lip_arrays(excerpt, rng, self.profile, self.config.masks_per_image, augment=self.split == "train")
+        raw = lip_arrays(
+            excerpt, rng, self.profile, self.config.masks_per_image, augment=self.split == "train"
+        )
         if "lips" not in self.stats:
             return raw
         mean, std = (np.asarray(self.stats["lips"][k], np.float32) for k in ("mean", "std"))
@@ -82,7 +86,9 @@ class BatchMaker:
 
     def __call__(self, step: int) -> Batch:
         """Batch number ``step``."""
-        rng = np.random.default_rng([self.config.seed, {"train": 0, "valid": 1}[self.split], step, hash_name(self.net)])
+        rng = np.random.default_rng(
+            [self.config.seed, {"train": 0, "valid": 1}[self.split], step, hash_name(self.net)]
+        )
         return {"audio": self._audio, "lips": self._lips, "gate": self._gate}[self.net](rng)
 
     def _mixed(self, rng: np.random.Generator) -> Iterator[tuple[Any, tuple[F32, F32, F32]]]:
@@ -99,7 +105,9 @@ class BatchMaker:
                 yield drawn[i], audio_arrays(*mixture, self.spec, self.profile, self.edges)
 
     def _audio(self, rng: np.random.Generator) -> Batch:
-        return tuple(np.stack(column) for column in zip(*(arrays for _, arrays in self._mixed(rng)), strict=True))
+        return tuple(
+            np.stack(column) for column in zip(*(arrays for _, arrays in self._mixed(rng)), strict=True)
+        )
 
     def _lips(self, rng: np.random.Generator) -> Batch:
         xs, ys, ws = [], [], []
@@ -119,7 +127,9 @@ class BatchMaker:
         return np.stack(xs), np.stack(ys), np.stack(ws)
 
     def _ibm(self, excerpt: Any) -> F32:
-        clean = dsp.band_power(dsp.stft(excerpt.speech, self.profile), self.edges, self.profile).astype(np.float32)
+        clean = dsp.band_power(dsp.stft(excerpt.speech, self.profile), self.edges, self.profile).astype(
+            np.float32
+        )
         ibm = ideal_binary_mask(clean, self.config.ibm_threshold, self.config.ibm_normalise)
         ticks = len(ibm) // self.config.masks_per_image
         return ibm[: ticks * self.config.masks_per_image].reshape(ticks, -1)
@@ -128,7 +138,9 @@ class BatchMaker:
         xs, lips, irms, ws = [], [], [], []
         for e, (x, irm, w) in self._mixed(rng):
             lip = self.lips(e, rng)
-            if rng.random() < self.config.mismatch:  # another face, out of step, or still: distrust has to be learnt (E6)
+            if (
+                rng.random() < self.config.mismatch
+            ):  # another face, out of step, or still: distrust has to be learnt (E6)
                 how = rng.integers(3)
                 if how == 0:
                     lip = self.lips(self.maker.draw_face(rng), rng)
@@ -163,16 +175,24 @@ def _make(step: int) -> Batch:
     return _maker(step)
 
 
-def batches(config: Config, store: Path, net: str, split: str, stats: dict[str, Any], first: int, last: int, workers: int) -> Iterator[Batch]:
+def batches(
+    config: Config,
+    store: Path,
+    net: str,
+    split: str,
+    stats: dict[str, Any],
+    first: int,
+    last: int,
+    workers: int,
+) -> Iterator[Batch]:
     """Batches ``first`` .. ``last`` - 1 in order, made by worker processes a few steps ahead."""
     with mp.get_context("spawn").Pool(workers, _start, (config, store, net, split, stats)) as pool:
         ahead: list[Any] = []
         for step in range(first, last + 4 * workers):
             if step < last:
                 ahead.append(pool.apply_async(_make, (step,)))
-            if step >= first + 4 * workers or step >= last:
-                if ahead:
-                    yield ahead.pop(0).get()
+            if (step >= first + 4 * workers or step >= last) and ahead:
+                yield ahead.pop(0).get()
         while ahead:
             yield ahead.pop(0).get()
 
@@ -186,14 +206,19 @@ def measure_stats(config: Config, store: Path, count: int = 160) -> dict[str, An
     for _ in range(count):
         e = maker.maker.draw(rng)
         a, b = gains(rng)
-        power = dsp.band_power(dsp.stft(a * e.speech + b * e.noise, maker.profile), maker.edges, maker.profile)
+        power = dsp.band_power(
+            dsp.stft(a * e.speech + b * e.noise, maker.profile), maker.edges, maker.profile
+        )
         rows.append(dsp.levelled(power, maker.spec))
     x = np.concatenate(rows)
     stats["features"] = {"mean": np.round(x.mean(0), 4).tolist(), "std": np.round(x.std(0), 4).tolist()}
     maker = BatchMaker(config, store, "lips", "train", {})
     if maker.maker.faces:
         x = np.concatenate([maker.lips(maker.maker.draw_face(rng), rng) for _ in range(count)])
-        stats["lips"] = {"mean": np.round(x.mean(0), 5).tolist(), "std": np.round(x.std(0) + 1e-4, 5).tolist()}
+        stats["lips"] = {
+            "mean": np.round(x.mean(0), 5).tolist(),
+            "std": np.round(x.std(0) + 1e-4, 5).tolist(),
+        }
     return stats
 
 
@@ -245,12 +270,17 @@ def _xy(net: str, batch: Batch) -> tuple[Any, F32]:
 
 
 def train(
-    net: str, config: Config, store: Path, run: Path, workers: int = 1, progress: Callable[[int, int, str], None] = lambda *_: None
+    net: str,
+    config: Config,
+    store: Path,
+    run: Path,
+    workers: int = 1,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> dict[str, Any]:
-    """Train ``net`` ("audio", "lips" or "gate") to ``run/<net>.keras``; resumes from ``run/<net>.ckpt.keras``.
+    """Train ``net`` ("audio", "lips" or "gate") to ``run/<net>.keras``; resumes from ``run/<net>.ckpt.weights.h5``.
 
-    The learning rate warms up over 100 steps (again after a resume) and falls with a cosine to 2 %. Every 250 steps the loss on fixed validation
-    mixtures is taken and a checkpoint written.
+    The learning rate warms up over 100 steps (again after a resume) and falls with a cosine to 2 %.
+    Every 250 steps the loss on fixed validation mixtures is taken and a checkpoint written.
     """
     import keras
 
@@ -275,7 +305,11 @@ def train(
     valid = [_xy(net, b) for b in batches(config, store, net, "valid", stats, 0, 6, workers)]
     running, since = 0.0, time.time()
     for step, batch in enumerate(batches(config, store, net, "train", stats, first, total, workers), first):
-        rate = config.learning_rate * min(1.0, (step - first + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * step / total)))
+        rate = (
+            config.learning_rate
+            * min(1.0, (step - first + 1) / 100)
+            * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * step / total)))
+        )
         fitted.optimizer.learning_rate = rate
         x, y = _xy(net, batch)
         value = float(fitted.train_on_batch(x, y))
@@ -283,11 +317,16 @@ def train(
         progress(step + 1, total, f"{net} loss {running:.5f}")
         if (step + 1) % 250 == 0 or step + 1 == total:
             score = float(np.mean([float(fitted.test_on_batch(x, y)) for x, y in valid]))
-            log.append({"step": step + 1, "train": running, "valid": score, "seconds": round(time.time() - since, 1)})
+            log.append(
+                {"step": step + 1, "train": running, "valid": score, "seconds": round(time.time() - since, 1)}
+            )
             temporary = run / f"{net}.tmp.weights.h5"
             fitted.save_weights(temporary)
             os.replace(temporary, checkpoint)
             log_file.write_text(json.dumps(log, indent=1), encoding="utf-8")
-            print(f"{net} step {step + 1}/{total} train {running:.5f} valid {score:.5f} {time.time() - since:.0f} s", flush=True)
+            print(
+                f"{net} step {step + 1}/{total} train {running:.5f} valid {score:.5f} {time.time() - since:.0f} s",
+                flush=True,
+            )
     model.save(run / f"{net}.keras")
     return {"net": net, "steps": total, "valid": log[-1]["valid"] if log else None}

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("scipy")
 
-from seehear_convert import corpus, dsp  # noqa: E402
+from seehear_convert import corpus, dsp
 
 
 def voice(seed: int, seconds: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
@@ -35,10 +35,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for n in range(6):
         for split in ("train", "valid"):
             face = f"v{n}" if n < 3 else None
-            clips.append(corpus.Clip(f"t{n}/{split}", "speech", split, f"t{n}", f"s{n}", face, "av", "synthetic", "CC0", True))
+            clips.append(
+                corpus.Clip(
+                    f"t{n}/{split}", "speech", split, f"t{n}", f"s{n}", face, "av", "synthetic", "CC0", True
+                )
+            )
     for n in range(4):
         for split in ("train", "valid"):
-            clips.append(corpus.Clip(f"n{n}/{split}", "noise", split, f"n{n}", f"n{n}", None, "hiss", "synthetic", "CC0", True))
+            clips.append(
+                corpus.Clip(
+                    f"n{n}/{split}", "noise", split, f"n{n}", f"n{n}", None, "hiss", "synthetic", "CC0", True
+                )
+            )
 
     def read(path: str) -> np.ndarray:
         seed = int(path[1:])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from seehear_convert import corpus
 
 
@@ -29,7 +30,9 @@ def test_grid_layouts_give_the_same_clips(tmp_path: Path, layout: str) -> None:
                 touch(tmp_path / f"s{talker}" / f"{stem}.mpg")
     clips = corpus.read_grid(tmp_path)
     assert len(clips) == 100
-    by_split = {s: {c.talker for c in clips if c.split == s} for s in ("train", "valid", "test_seen", "test_unseen")}
+    by_split = {
+        s: {c.talker for c in clips if c.split == s} for s in ("train", "valid", "test_seen", "test_unseen")
+    }
     assert by_split["test_unseen"] == {"s4", "s5"}
     assert by_split["train"] == by_split["test_seen"] == {"s1", "s2", "s3"}
     assert sum(c.split == "test_seen" for c in clips) == 6
@@ -63,7 +66,9 @@ def test_any_folder_pairs_sound_and_video_by_stem(tmp_path: Path) -> None:
     assert by_id["ben/c"].video is None and by_id["ben/c"].talker == "ben"
 
 
-def test_a_clip_that_cannot_be_read_is_left_out_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_clip_that_cannot_be_read_is_left_out_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def read(path: str) -> np.ndarray:
         if path == "bad":
             raise OSError("truncated")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from seehear_convert import dsp, mixtures
 from seehear_convert.corpus import Store
 from seehear_convert.train import BatchMaker, Config
@@ -16,7 +17,10 @@ from seehear_convert.train import BatchMaker, Config
 @pytest.mark.parametrize("net", ["audio", "lips", "gate"])
 def test_a_batch_is_a_pure_function_of_seed_and_step(store: Path, net: str) -> None:
     config = Config(batch=4, seconds=1.0)
-    stats = {"features": {"mean": [0.0] * 128, "std": [3.0] * 128}, "lips": {"mean": [0.0] * 24, "std": [1.0] * 24}}
+    stats = {
+        "features": {"mean": [0.0] * 128, "std": [3.0] * 128},
+        "lips": {"mean": [0.0] * 24, "std": [1.0] * 24},
+    }
     first, again = (BatchMaker(config, store, net, "train", stats) for _ in range(2))
     first(1)
     for a, b in zip(first(5), again(5), strict=True):

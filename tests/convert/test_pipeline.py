@@ -10,12 +10,17 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from seehear_convert import bundle, quantize, train  # noqa: E402
+from seehear_convert import bundle, quantize, train
 
 
 def config() -> train.Config:
     return train.Config(
-        audio_units=[8, 8], lip_units=[8], gate_units=[8], batch=4, seconds=1.0, steps={"audio": 6, "lips": 6, "gate": 6}
+        audio_units=[8, 8],
+        lip_units=[8],
+        gate_units=[8],
+        batch=4,
+        seconds=1.0,
+        steps={"audio": 6, "lips": 6, "gate": 6},
     )
 
 
@@ -55,7 +60,9 @@ def test_int8_nets_stay_close_to_float_when_streamed(store: Path, run: Path) -> 
 
 
 @pytest.mark.parametrize("quantised", [True, False])
-def test_the_bundle_holds_every_graph_under_its_signature_names(store: Path, run: Path, tmp_path: Path, quantised: bool) -> None:
+def test_the_bundle_holds_every_graph_under_its_signature_names(
+    store: Path, run: Path, tmp_path: Path, quantised: bool
+) -> None:
     written = bundle.bundle(run, store, tmp_path / "tiny.seehear", quantised=quantised)
     graphs = written.manifest["graphs"]
     assert set(graphs) == {"audio_1", "audio_2", "audio_out", "lips_1", "lips_out", "gate_1", "gate_out"}
@@ -70,4 +77,6 @@ def test_the_streamed_reference_equals_the_batch_reference(store: Path, run: Pat
     _, _, nets = quantize.load_nets(run)
     graphs = quantize.build_graphs({"audio": nets["audio"]}, None)
     x = np.random.default_rng(0).uniform(-1, 1, (20, 128)).astype(np.float32)
-    assert np.allclose(quantize.Streamed(nets["audio"], graphs).run(x), nets["audio"].run(x[None])[1][0], atol=1e-5)
+    assert np.allclose(
+        quantize.Streamed(nets["audio"], graphs).run(x), nets["audio"].run(x[None])[1][0], atol=1e-5
+    )
