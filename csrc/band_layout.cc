@@ -4,31 +4,29 @@
 
 namespace seehear {
 
-Status BandLayout::Prepare(const std::vector<int>& edges, int bins, double energy) {
+Status BandLayout::Prepare(const Vector<int>& edges, int bins, double energy) {
   if (edges.size() < 2) {
-    return Status::Error("bands.edges must hold at least 2 bin indices, got %d",
-                         static_cast<int>(edges.size()));
+    return Status::Error("bands.edges must hold at least 2 bin indices, got %d", edges.size());
   }
-  if (edges.front() != 0 || edges.back() != bins) {
-    return Status::Error("bands.edges must run from 0 to %d (all bins), got %d to %d", bins, edges.front(),
-                         edges.back());
+  if (edges[0] != 0 || edges[edges.size() - 1] != bins) {
+    return Status::Error("bands.edges must run from 0 to %d (all bins), got %d to %d", bins, edges[0],
+                         edges[edges.size() - 1]);
   }
-  for (size_t b = 0; b + 1 < edges.size(); ++b) {
+  for (int b = 0; b + 1 < edges.size(); ++b) {
     if (edges[b + 1] <= edges[b]) {
       return Status::Error("bands.edges must rise: edges[%d] = %d is followed by %d", static_cast<int>(b),
                            edges[b], edges[b + 1]);
     }
   }
-  edges_ = edges;
+  SEEHEAR_RETURN_IF_ERROR(edges_.CopyFrom(edges));
   bins_ = bins;
-  bands_ = static_cast<int>(edges.size()) - 1;
+  bands_ = edges.size() - 1;
   singles_ = 0;
   while (singles_ < bands_ && edges[singles_ + 1] == singles_ + 1) ++singles_;
-  scale_.resize(bands_);
+  SEEHEAR_RETURN_IF_ERROR(scale_.Allocate(bands_));
   for (int b = 0; b < bands_; ++b) scale_[b] = static_cast<float>(1.0 / (energy * (edges[b + 1] - edges[b])));
-  square_.assign(bins, 0.0f);
-  bin_gain_.assign(bins, 0.0f);
-  return Status::Ok();
+  SEEHEAR_RETURN_IF_ERROR(square_.Allocate(bins));
+  return bin_gain_.Allocate(bins);
 }
 
 void BandLayout::Power(const float* re, const float* im, float* power) noexcept {

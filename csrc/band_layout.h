@@ -1,9 +1,8 @@
 // Bands of STFT bins: power per band, and band values spread back over the bins.
 #pragma once
 
-#include <vector>
-
 #include "status.h"
+#include "vector.h"
 
 namespace seehear {
 
@@ -12,7 +11,7 @@ class BandLayout {
   // edges: M + 1 rising bin indices from 0 to bins; band b holds bins edges[b] .. edges[b + 1] - 1.
   // energy: sum of squares of the analysis window, so that white noise of variance v has power v in every
   // band.
-  Status Prepare(const std::vector<int>& edges, int bins, double energy);
+  Status Prepare(const Vector<int>& edges, int bins, double energy);
 
   int bands() const { return bands_; }
   int bins() const { return bins_; }
@@ -26,10 +25,10 @@ class BandLayout {
   int bands_ = 0;
   int bins_ = 0;
   int singles_ = 0;  // leading bands of one bin, where band index = bin index
-  std::vector<int> edges_;
-  std::vector<float> scale_;   // 1 / (energy * width) per band
-  std::vector<float> square_;  // |X|^2 per bin
-  std::vector<float> bin_gain_;
+  Vector<int> edges_;
+  Vector<float> scale_;   // 1 / (energy * width) per band
+  Vector<float> square_;  // |X|^2 per bin
+  Vector<float> bin_gain_;
 };
 
 }  // namespace seehear

@@ -20,7 +20,10 @@ Status FaceState::Prepare(const VisualSpec& spec) {
         "visual.frozen_images, images_on and images_off must be at least 1, got %d, %d and %d",
         spec.frozen_images, spec.images_on, spec.images_off);
   }
-  spec_ = spec;
+  rate_ = spec.rate;
+  frozen_images_ = spec.frozen_images;
+  images_on_ = spec.images_on;
+  images_off_ = spec.images_off;
   Reset();
   return Status::Ok();
 }
@@ -39,10 +42,10 @@ bool FaceState::Repeats(const VisualImage& image) noexcept {
                     std::memcmp(image.landmarks, last_.landmarks, sizeof image.landmarks) == 0;
   if (!same) {
     repeats_ = 0;
-  } else if (repeats_ < spec_.frozen_images) {
+  } else if (repeats_ < frozen_images_) {
     ++repeats_;
   }
-  return repeats_ >= spec_.frozen_images;
+  return repeats_ >= frozen_images_;
 }
 
 FaceStatus FaceState::See(const VisualImage& image) noexcept {
@@ -56,20 +59,20 @@ FaceStatus FaceState::See(const VisualImage& image) noexcept {
   if (has_face && !frozen) {
     good_time_ = image.t;
     bad_ = 0;
-    if (good_ < spec_.images_on) ++good_;
-    if (good_ >= spec_.images_on) status_ = FaceStatus::kSeen;
+    if (good_ < images_on_) ++good_;
+    if (good_ >= images_on_) status_ = FaceStatus::kSeen;
     return FaceStatus::kSeen;
   }
   const FaceStatus kind = has_face ? FaceStatus::kFrozen : FaceStatus::kNoFace;
   good_ = 0;
-  if (bad_ < spec_.images_off) ++bad_;
-  if (!seen() || bad_ >= spec_.images_off) status_ = kind;
+  if (bad_ < images_off_) ++bad_;
+  if (!seen() || bad_ >= images_off_) status_ = kind;
   return kind;
 }
 
 void FaceState::Tick(double now, double delay) noexcept {
   if (!has_image_) return;
-  double period = 1.0 / spec_.rate;
+  double period = 1.0 / rate_;
   const double gap = gap_ < kLongestPeriod ? gap_ : kLongestPeriod;
   if (gap > period) period = gap;
   if (now - newest_time_ <= delay + period + kTolerance) return;

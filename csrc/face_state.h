@@ -1,10 +1,9 @@
 // Whether a usable face is in sight: hysteresis over images, frozen and late pictures.
 #pragma once
 
-#include <vector>
-
 #include "lip_geometry.h"
 #include "status.h"
+#include "vector.h"
 #include "visual_queue.h"
 
 namespace seehear {
@@ -13,12 +12,13 @@ struct VisualSpec {
   int rate = 25;            // images per second that the lip net was taught with
   int masks_per_image = 4;  // hops per image
   float delay_ms = 80.0f;   // age of an image when its masks are wanted
-  std::vector<float> mean;  // of the 24 lip features
-  std::vector<float> std_dev;
+  Vector<float> mean;       // of the 24 lip features
+  Vector<float> std_dev;
   float clip = 4.0f;       // standard deviations
   int frozen_images = 10;  // so many bit-exact repeats are still a calm face
   int images_on = 3;       // good images before a face is SEEN
   int images_off = 2;      // bad images before it is not
+  int queue = 64;          // images that may wait: 2.5 s at 25 images per second
 };
 
 enum class FaceStatus { kNone, kSeen, kNoFace, kFrozen, kLate };
@@ -46,7 +46,7 @@ class FaceState {
  private:
   bool Repeats(const VisualImage& image) noexcept;
 
-  VisualSpec spec_;
+  int rate_ = 25, frozen_images_ = 10, images_on_ = 3, images_off_ = 2;
   FaceStatus status_ = FaceStatus::kNone;
   bool has_image_ = false;
   double newest_time_ = 0;

@@ -22,9 +22,9 @@ float Mean(const float* x, int count) noexcept {
 }  // namespace
 
 Status FeatureExtractor::Prepare(const FeatureSpec& spec, int bands) {
-  if (static_cast<int>(spec.mean.size()) != bands || static_cast<int>(spec.std_dev.size()) != bands) {
+  if (spec.mean.size() != bands || spec.std_dev.size() != bands) {
     return Status::Error("features.mean and features.std must hold %d values (one per band), got %d and %d",
-                         bands, static_cast<int>(spec.mean.size()), static_cast<int>(spec.std_dev.size()));
+                         bands, spec.mean.size(), spec.std_dev.size());
   }
   if (!(spec.floor >= 1e-30f) || !std::isfinite(spec.floor)) {
     return Status::Error("features.floor must be at least 1e-30, got %g", spec.floor);
@@ -36,7 +36,7 @@ Status FeatureExtractor::Prepare(const FeatureSpec& spec, int bands) {
                          spec.level_prior, spec.level_hops);
   }
   if (!(spec.clip > 0.0f)) return Status::Error("features.clip must be above 0, got %g", spec.clip);
-  inverse_std_.resize(bands);
+  SEEHEAR_RETURN_IF_ERROR(inverse_std_.Allocate(bands));
   for (int b = 0; b < bands; ++b) {
     if (!std::isfinite(spec.mean[b]) || !(spec.std_dev[b] > 0.0f) || !std::isfinite(spec.std_dev[b])) {
       return Status::Error(
@@ -45,33 +45,37 @@ Status FeatureExtractor::Prepare(const FeatureSpec& spec, int bands) {
     }
     inverse_std_[b] = 1.0f / spec.std_dev[b];
   }
-  spec_ = spec;
+  SEEHEAR_RETURN_IF_ERROR(mean_.CopyFrom(spec.mean));
+  floor_ = spec.floor;
+  level_init_ = spec.level_init;
+  level_prior_ = spec.level_prior;
+  level_hops_ = spec.level_hops;
+  clip_ = spec.clip;
   bands_ = bands;
   silence_ = std::log(spec.floor) + 1.0f;
-  log_power_.assign(bands, 0.0f);
+  SEEHEAR_RETURN_IF_ERROR(log_power_.Allocate(bands));
   Reset();
   return Status::Ok();
 }
 
 void FeatureExtractor::Reset() noexcept {
-  level_ = spec_.level_init;
+  level_ = level_init_;
   heard_ = 0;
 }
 
 void FeatureExtractor::Process(const float* power, float* features) noexcept {
   float* __restrict logp = log_power_.data();
-  const float floor = spec_.floor;
+  const float floor = floor_;
   for (int b = 0; b < bands_; ++b) logp[b] = Log(power[b] + floor);
   const float frame_level = Mean(logp, bands_);
   if (frame_level > silence_) {
-    if (heard_ < spec_.level_hops) ++heard_;
-    const int memory = spec_.level_prior + heard_;
-    level_ +=
-        (frame_level - level_) / static_cast<float>(memory < spec_.level_hops ? memory : spec_.level_hops);
+    if (heard_ < level_hops_) ++heard_;
+    const int memory = level_prior_ + heard_;
+    level_ += (frame_level - level_) / static_cast<float>(memory < level_hops_ ? memory : level_hops_);
   }
-  const float* __restrict mean = spec_.mean.data();
+  const float* __restrict mean = mean_.data();
   const float* __restrict inverse = inverse_std_.data();
-  const float clip = spec_.clip, level = level_;
+  const float clip = clip_, level = level_;
   for (int b = 0; b < bands_; ++b) {
     features[b] = Clamp((logp[b] - level - mean[b]) * inverse[b], -clip, clip);
   }

@@ -3,23 +3,25 @@
 namespace seehear {
 namespace {
 
-TensorPort* Find(std::vector<TensorPort>& ports, const std::string& name) {
+TensorPort* Find(Vector<TensorPort>& ports, const char* name) {
   for (TensorPort& port : ports) {
     if (port.spec().name == name) return &port;
   }
   return nullptr;
 }
 
-void Append(const std::vector<TensorPort>& ports, std::string* text) {
-  for (size_t i = 0; i < ports.size(); ++i) *text += (i ? ", " : "") + ports[i].spec().name;
+void Append(const Vector<TensorPort>& ports, Sentence* sentence) {
+  for (int i = 0; i < ports.size(); ++i) {
+    if (i > 0) sentence->Append(", ");
+    sentence->Append(ports[i].spec().name.c_str());
+  }
 }
 
-Status PrepareAll(const std::string& graph, const std::vector<TensorSpec>& specs,
-                  std::vector<TensorPort>* ports) {
-  ports->resize(specs.size());
-  for (size_t i = 0; i < specs.size(); ++i) {
+Status PrepareAll(const Text& graph, const Vector<TensorSpec>& specs, Vector<TensorPort>* ports) {
+  SEEHEAR_RETURN_IF_ERROR(ports->Allocate(specs.size()));
+  for (int i = 0; i < specs.size(); ++i) {
     const Status status = (*ports)[i].Prepare(specs[i]);
-    if (!status.ok()) return Status::Error("graph %s: %s", graph.c_str(), status.message().c_str());
+    if (!status.ok()) return Status::Error("graph %s: %s", graph.c_str(), status.text());
   }
   return Status::Ok();
 }
@@ -27,21 +29,21 @@ Status PrepareAll(const std::string& graph, const std::vector<TensorSpec>& specs
 }  // namespace
 
 Status Graph::Prepare(const GraphSpec& spec) {
-  name_ = spec.name;
+  SEEHEAR_RETURN_IF_ERROR(name_.CopyFrom(spec.name));
   SEEHEAR_RETURN_IF_ERROR(PrepareAll(name_, spec.inputs, &inputs_));
   return PrepareAll(name_, spec.outputs, &outputs_);
 }
 
-TensorPort* Graph::Input(const std::string& tensor) { return Find(inputs_, tensor); }
+TensorPort* Graph::Input(const char* tensor) { return Find(inputs_, tensor); }
 
-TensorPort* Graph::Output(const std::string& tensor) { return Find(outputs_, tensor); }
+TensorPort* Graph::Output(const char* tensor) { return Find(outputs_, tensor); }
 
-std::string Graph::TensorNames() const {
-  std::string text;
-  Append(inputs_, &text);
-  text += " -> ";
-  Append(outputs_, &text);
-  return text;
+Sentence Graph::TensorNames() const {
+  Sentence sentence;
+  Append(inputs_, &sentence);
+  sentence.Append(" -> ");
+  Append(outputs_, &sentence);
+  return sentence;
 }
 
 }  // namespace seehear

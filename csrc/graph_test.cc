@@ -11,7 +11,7 @@ TEST(TensorsAreFoundByName) {
   CHECK_OK(graph.Prepare({"g", {TestTensor("x", 3), TestTensor("h", 2)}, {TestTensor("y", 5)}}));
   CHECK(graph.Input("h")->size() == 2 && graph.Output("y")->size() == 5);
   CHECK(graph.Input("y") == nullptr && graph.Output("x") == nullptr);
-  CHECK(graph.TensorNames() == "x, h -> y");
+  CHECK(std::string(graph.TensorNames().c_str()) == "x, h -> y");
 }
 
 TEST(ABadTensorIsReportedWithItsGraph) {

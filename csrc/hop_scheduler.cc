@@ -23,28 +23,34 @@ Status CheckVisualRate(const FrameSpec& frame, const VisualSpec& visual) {
 }
 
 // Whether `word` is one of the words of `list`, separated by spaces.
-bool Lists(const std::string& list, const std::string& word) {
-  return (" " + list + " ").find(" " + word + " ") != std::string::npos;
+bool Lists(const char* list, const char* word) {
+  const size_t length = std::strlen(word);
+  for (const char* at = list; at != nullptr; at = std::strchr(at, ' ')) {
+    if (*at == ' ') ++at;
+    if (std::strncmp(at, word, length) == 0 && (at[length] == ' ' || at[length] == '\0')) return length > 0;
+  }
+  return false;
 }
 
 }  // namespace
 
 Status HopScheduler::PrepareNet(const NetSpec& spec, const char* allowed, RecurrentNet* net,
-                                std::vector<Source>* sources) {
+                                Vector<Source>* sources) {
   int size = 0;
-  sources->clear();
-  for (const std::string& role : spec.inputs) {
-    if (!Lists(allowed, role)) {
+  SEEHEAR_RETURN_IF_ERROR(sources->Allocate(spec.inputs.size()));
+  for (int i = 0; i < spec.inputs.size(); ++i) {
+    const Text& role = spec.inputs[i];
+    if (!Lists(allowed, role.c_str())) {
       return Status::Error("network %s: input must be one of '%s', got '%s'", spec.name.c_str(), allowed,
                            role.c_str());
     }
-    Source source{nullptr, bands(), size};
+    Source& source = (*sources)[i];
+    source = {nullptr, bands(), size};
     if (role == "features") source.values = feature_values_.data();
     if (role == "irm") source.values = irm_.data();
     if (role == "ibm") source.values = ibm_.data();
     if (role == "product") source.values = product_.data();
     if (role == "lips") source = {lip_values_, LipFeatures::kSize, size};
-    sources->push_back(source);
     size += source.size;
   }
   if (size == 0) return Status::Error("network %s needs at least one input", spec.name.c_str());
@@ -53,6 +59,7 @@ Status HopScheduler::PrepareNet(const NetSpec& spec, const char* allowed, Recurr
 
 Status HopScheduler::PrepareVision(const SchedulerConfig& config) {
   const VisualSpec& visual = config.visual;
+  SEEHEAR_RETURN_IF_ERROR(queue_.Prepare(visual.queue));
   SEEHEAR_RETURN_IF_ERROR(face_.Prepare(visual));
   SEEHEAR_RETURN_IF_ERROR(CheckVisualRate(frame_, visual));
   SEEHEAR_RETURN_IF_ERROR(lip_features_.Prepare(visual.mean, visual.std_dev, visual.clip));
@@ -90,15 +97,14 @@ Status HopScheduler::Prepare(const SchedulerConfig& config) {
     return Status::Error("fusion.floor_db must be -80 to 0, got %g", config.floor_db);
   }
 
-  samples_.assign(frame_.hop, 0.0f);
-  for (auto* per_bin : {&re_, &im_}) per_bin->assign(frame_.bins(), 0.0f);
+  SEEHEAR_RETURN_IF_ERROR(samples_.Allocate(frame_.hop));
+  for (auto* per_bin : {&re_, &im_}) SEEHEAR_RETURN_IF_ERROR(per_bin->Allocate(frame_.bins()));
   for (auto* per_band : {&power_, &feature_values_, &irm_, &ibm_, &product_, &gate_, &mask_, &gain_}) {
-    per_band->assign(bands(), 0.0f);
+    SEEHEAR_RETURN_IF_ERROR(per_band->Allocate(bands()));
   }
 
-  graphs_.clear();
-  graphs_.resize(config.graphs.size());
-  for (size_t i = 0; i < config.graphs.size(); ++i)
+  SEEHEAR_RETURN_IF_ERROR(graphs_.Allocate(config.graphs.size()));
+  for (int i = 0; i < config.graphs.size(); ++i)
     SEEHEAR_RETURN_IF_ERROR(graphs_[i].Prepare(config.graphs[i]));
   SEEHEAR_RETURN_IF_ERROR(PrepareNet(config.audio, "features", &audio_net_, &audio_sources_));
   Status status;
@@ -159,7 +165,7 @@ bool HopScheduler::See(const float* landmarks, double t) noexcept {
   return queued;
 }
 
-bool HopScheduler::Run(RecurrentNet* net, const std::vector<Source>& sources, const Invoke& invoke) noexcept {
+bool HopScheduler::Run(RecurrentNet* net, const Vector<Source>& sources, const Invoke& invoke) noexcept {
   for (const Source& source : sources) net->Feed(source.values, source.offset, source.size);
   return net->Process(invoke);
 }

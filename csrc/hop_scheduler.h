@@ -3,8 +3,6 @@
 #pragma once
 
 #include <atomic>
-#include <string>
-#include <vector>
 
 #include "band_layout.h"
 #include "counters.h"
@@ -24,7 +22,7 @@ namespace seehear {
 
 struct SchedulerConfig {
   FrameSpec frame;
-  std::vector<int> edges;
+  Vector<int> edges;
   FeatureSpec features;
   NetSpec audio;
   // The rest matters to a model with eyes only.
@@ -34,7 +32,7 @@ struct SchedulerConfig {
   NetSpec lips;
   NetSpec gate;
   float floor_db = -20.0f;
-  std::vector<GraphSpec> graphs;
+  Vector<GraphSpec> graphs;
 };
 
 class HopScheduler {
@@ -75,19 +73,18 @@ class HopScheduler {
   const FaceState& face() const { return face_; }
   Counters& counters() { return counters_; }
 
-  std::vector<Graph>& graphs() { return graphs_; }
+  Vector<Graph>& graphs() { return graphs_; }
 
  private:
   struct Source {
-    const float* values;
-    int size;
-    int offset;
+    const float* values = nullptr;
+    int size = 0;
+    int offset = 0;
   };
 
-  Status PrepareNet(const NetSpec& spec, const char* allowed, RecurrentNet* net,
-                    std::vector<Source>* sources);
+  Status PrepareNet(const NetSpec& spec, const char* allowed, RecurrentNet* net, Vector<Source>* sources);
   Status PrepareVision(const SchedulerConfig& config);
-  static bool Run(RecurrentNet* net, const std::vector<Source>& sources, const Invoke& invoke) noexcept;
+  static bool Run(RecurrentNet* net, const Vector<Source>& sources, const Invoke& invoke) noexcept;
 
   void Listen() noexcept;  // features -> IRM
   void Look() noexcept;    // at a visual tick: images -> face state -> lip masks
@@ -104,9 +101,9 @@ class HopScheduler {
   StftSynthesizer synthesizer_;
   BandLayout bands_;
   FeatureExtractor features_;
-  std::vector<Graph> graphs_;
+  Vector<Graph> graphs_;
   RecurrentNet audio_net_, lip_net_, gate_net_;
-  std::vector<Source> audio_sources_, lip_sources_, gate_sources_;
+  Vector<Source> audio_sources_, lip_sources_, gate_sources_;
   const float* audio_irm_ = nullptr;
   const float* lip_masks_ = nullptr;
   const float* gate_weight_ = nullptr;
@@ -125,8 +122,8 @@ class HopScheduler {
 
   long long hop_index_ = 0;
   bool audio_ok_ = false;
-  std::vector<float> samples_, re_, im_;
-  std::vector<float> power_, feature_values_, irm_, ibm_, product_, gate_, mask_, gain_;
+  Vector<float> samples_, re_, im_;
+  Vector<float> power_, feature_values_, irm_, ibm_, product_, gate_, mask_, gain_;
   float lip_values_[LipFeatures::kSize] = {};
 };
 

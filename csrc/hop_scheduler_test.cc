@@ -274,7 +274,7 @@ TEST(ImpossibleImageTimesNeverBlockTheQueue) {
 TEST(ProductFormVetoesWithoutAMaskOfItsOwn) {
   SchedulerConfig config = TestConfig(FrameSpec::Standard(), true);
   config.form = FusionForm::kProduct;
-  config.gate.outputs.pop_back();
+  config.gate.outputs = {{"gate", "gate"}};
   Fixture f;
   CHECK_OK(f.scheduler.Prepare(config));
   for (int n = 0; n < 60; ++n) f.HopWithImages(true);
@@ -312,12 +312,12 @@ TEST(ConfigurationsThatDoNotFitAreRefusedByName) {
   CHECK_ERROR(refused([](SchedulerConfig* c) { c->audio.inputs = {"lips"}; }),
               "input must be one of 'features', got 'lips'");
   CHECK_ERROR(refused([](SchedulerConfig* c) { c->gate.inputs = {"irm"}; }), "graph gate_1: tensor x");
-  CHECK_ERROR(refused([](SchedulerConfig* c) { c->gate.outputs.pop_back(); }),
+  CHECK_ERROR(refused([](SchedulerConfig* c) { c->gate.outputs = {{"gate", "gate"}}; }),
               "network gate needs an output mask_av");
-  CHECK_ERROR(refused([](SchedulerConfig* c) { c->edges.back() = 256; }), "bands.edges");
+  CHECK_ERROR(refused([](SchedulerConfig* c) { c->edges[c->edges.size() - 1] = 256; }), "bands.edges");
   CHECK_ERROR(refused([](SchedulerConfig* c) { c->floor_db = 3.0f; }), "fusion.floor_db");
   CHECK_ERROR(refused([](SchedulerConfig* c) { c->visual.delay_ms = 900.0f; }), "visual.delay_ms");
-  CHECK_ERROR(refused([](SchedulerConfig* c) { c->graphs.clear(); }), "names graph audio_1");
+  CHECK_ERROR(refused([](SchedulerConfig* c) { c->graphs = {}; }), "names graph audio_1");
 }
 
 }  // namespace

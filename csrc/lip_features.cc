@@ -6,13 +6,13 @@
 
 namespace seehear {
 
-Status LipFeatures::Prepare(const std::vector<float>& mean, const std::vector<float>& std_dev, float clip) {
+Status LipFeatures::Prepare(const Vector<float>& mean, const Vector<float>& std_dev, float clip) {
   if (mean.size() != kSize || std_dev.size() != kSize) {
-    return Status::Error("visual.mean and visual.std must hold %d values, got %d and %d", kSize,
-                         static_cast<int>(mean.size()), static_cast<int>(std_dev.size()));
+    return Status::Error("visual.mean and visual.std must hold %d values, got %d and %d", kSize, mean.size(),
+                         std_dev.size());
   }
   if (!(clip > 0.0f)) return Status::Error("visual.clip must be above 0, got %g", clip);
-  inverse_std_.resize(kSize);
+  SEEHEAR_RETURN_IF_ERROR(inverse_std_.Allocate(kSize));
   for (int i = 0; i < kSize; ++i) {
     if (!std::isfinite(mean[i]) || !(std_dev[i] > 0.0f) || !std::isfinite(std_dev[i])) {
       return Status::Error(
@@ -21,7 +21,7 @@ Status LipFeatures::Prepare(const std::vector<float>& mean, const std::vector<fl
     }
     inverse_std_[i] = 1.0f / std_dev[i];
   }
-  mean_ = mean;
+  SEEHEAR_RETURN_IF_ERROR(mean_.CopyFrom(mean));
   clip_ = clip;
   Reset();
   return Status::Ok();

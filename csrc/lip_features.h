@@ -2,10 +2,9 @@
 // change, three raw openings and the age of the image; normalised with the statistics of the bundle.
 #pragma once
 
-#include <vector>
-
 #include "lip_geometry.h"
 #include "status.h"
+#include "vector.h"
 
 namespace seehear {
 
@@ -14,7 +13,7 @@ class LipFeatures {
   static constexpr int kSize = 24;
 
   // mean, std_dev: 24 values each. clip: in standard deviations.
-  Status Prepare(const std::vector<float>& mean, const std::vector<float>& std_dev, float clip);
+  Status Prepare(const Vector<float>& mean, const Vector<float>& std_dev, float clip);
   void Reset() noexcept;  // the next tick is the first
 
   // distances: 10 values. age: seconds since the image was taken. features: 24 values.
@@ -25,7 +24,7 @@ class LipFeatures {
   static constexpr int kRaw = 3;
   static constexpr float kMaxAge = 0.25f;
 
-  std::vector<float> mean_, inverse_std_;
+  Vector<float> mean_, inverse_std_;
   float clip_ = 4.0f;
   int ticks_ = 0;  // up to kMemory
   float running_[LipGeometry::kDistances] = {};

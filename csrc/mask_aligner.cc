@@ -10,7 +10,7 @@ Status MaskAligner::Prepare(int masks_per_image, int bands) {
   }
   masks_ = masks_per_image;
   bands_ = bands;
-  values_.assign(masks_per_image * bands, 0.0f);
+  SEEHEAR_RETURN_IF_ERROR(values_.Allocate(masks_per_image * bands));
   Reset();
   return Status::Ok();
 }

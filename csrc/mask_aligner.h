@@ -1,9 +1,8 @@
 // One image gives masks for several hops: mask j of the image of tick i belongs to hop masks * i + j (E5).
 #pragma once
 
-#include <vector>
-
 #include "status.h"
+#include "vector.h"
 
 namespace seehear {
 
@@ -22,7 +21,7 @@ class MaskAligner {
   int masks_ = 1;
   int bands_ = 0;
   bool filled_ = false;
-  std::vector<float> values_;
+  Vector<float> values_;
 };
 
 }  // namespace seehear

@@ -93,24 +93,25 @@ Status RealFft::Prepare(int length) {
   }
   length_ = length;
   const int half = length / 2;
-  twiddle_.clear();
+  int count = 0;
+  for (int n = half; n >= 4; n /= 4) count += 6 * (n / 4);
+  SEEHEAR_RETURN_IF_ERROR(twiddle_.Allocate(count));
+  float* next = twiddle_.data();
   for (int n = half; n >= 4; n /= 4) {
     for (int power = 1; power <= 3; ++power) {
-      for (int p = 0; p < n / 4; ++p)
-        twiddle_.push_back(static_cast<float>(std::cos(2 * kPi * p * power / n)));
-      for (int p = 0; p < n / 4; ++p)
-        twiddle_.push_back(static_cast<float>(-std::sin(2 * kPi * p * power / n)));
+      for (int p = 0; p < n / 4; ++p) *next++ = static_cast<float>(std::cos(2 * kPi * p * power / n));
+      for (int p = 0; p < n / 4; ++p) *next++ = static_cast<float>(-std::sin(2 * kPi * p * power / n));
     }
   }
-  turn_re_.resize(half / 2 + 1);
-  turn_im_.resize(half / 2 + 1);
+  SEEHEAR_RETURN_IF_ERROR(turn_re_.Allocate(half / 2 + 1));
+  SEEHEAR_RETURN_IF_ERROR(turn_im_.Allocate(half / 2 + 1));
   for (int k = 0; k <= half / 2; ++k) {
     turn_re_[k] = static_cast<float>(std::cos(2 * kPi * k / length));
     turn_im_[k] = static_cast<float>(-std::sin(2 * kPi * k / length));
   }
   for (int i = 0; i < 2; ++i) {
-    re_[i].assign(half, 0.0f);
-    im_[i].assign(half, 0.0f);
+    SEEHEAR_RETURN_IF_ERROR(re_[i].Allocate(half));
+    SEEHEAR_RETURN_IF_ERROR(im_[i].Allocate(half));
   }
   return Status::Ok();
 }

@@ -2,9 +2,8 @@
 // Radix-4 Stockham over half the length; nothing is allocated after Prepare.
 #pragma once
 
-#include <vector>
-
 #include "status.h"
+#include "vector.h"
 
 namespace seehear {
 
@@ -26,11 +25,11 @@ class RealFft {
   int Transform(bool inverse) noexcept;
 
   int length_ = 0;
-  std::vector<float> twiddle_;  // per pass: re and im of w, w^2, w^3, each for p = 0 .. n / 4 - 1
-  std::vector<float> turn_re_;  // exp(-2 pi i k / length), k = 0 .. length / 4
-  std::vector<float> turn_im_;
-  std::vector<float> re_[2];
-  std::vector<float> im_[2];
+  Vector<float> twiddle_;  // per pass: re and im of w, w^2, w^3, each for p = 0 .. n / 4 - 1
+  Vector<float> turn_re_;  // exp(-2 pi i k / length), k = 0 .. length / 4
+  Vector<float> turn_im_;
+  Vector<float> re_[2];
+  Vector<float> im_[2];
 };
 
 }  // namespace seehear

@@ -10,12 +10,11 @@ Status RecurrentCell::Prepare(CellKind kind, int units) {
   if (units < 1 || units > 4096) return Status::Error("units must be 1 to 4096, got %d", units);
   kind_ = kind;
   units_ = units;
-  h_.assign(units, 0.0f);
-  next_h_.assign(units, 0.0f);
+  SEEHEAR_RETURN_IF_ERROR(h_.Allocate(units));
+  SEEHEAR_RETURN_IF_ERROR(next_h_.Allocate(units));
   const int cells = kind == CellKind::kLstm ? units : 0;
-  c_.assign(cells, 0.0f);
-  next_c_.assign(cells, 0.0f);
-  return Status::Ok();
+  SEEHEAR_RETURN_IF_ERROR(c_.Allocate(cells));
+  return next_c_.Allocate(cells);
 }
 
 void RecurrentCell::Reset() noexcept {

@@ -1,9 +1,8 @@
 // The float part of a recurrent layer whose matrix products run in a graph: GRU (reset after) and LSTM.
 #pragma once
 
-#include <vector>
-
 #include "status.h"
+#include "vector.h"
 
 namespace seehear {
 
@@ -31,8 +30,8 @@ class RecurrentCell {
  private:
   CellKind kind_ = CellKind::kGru;
   int units_ = 0;
-  std::vector<float> h_, next_h_;
-  std::vector<float> c_, next_c_;  // LSTM only
+  Vector<float> h_, next_h_;
+  Vector<float> c_, next_c_;  // LSTM only
 };
 
 }  // namespace seehear

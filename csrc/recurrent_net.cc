@@ -19,23 +19,22 @@ Status Expect(const Graph& graph, const char* tensor, TensorPort* port, int size
 
 }  // namespace
 
-Status RecurrentNet::Find(const std::string& graph, std::vector<Graph>* graphs, int* index) const {
-  for (size_t i = 0; i < graphs->size(); ++i) {
+Status RecurrentNet::Find(const Text& graph, Vector<Graph>* graphs, int* index) const {
+  for (int i = 0; i < graphs->size(); ++i) {
     if ((*graphs)[i].name() == graph) {
-      *index = static_cast<int>(i);
+      *index = i;
       return Status::Ok();
     }
   }
   return Status::Error("network %s names graph %s, which graphs does not list", name_.c_str(), graph.c_str());
 }
 
-Status RecurrentNet::PrepareLayer(const LayerSpec& spec, CellKind cell, int input_size,
-                                  std::vector<Graph>* graphs, Layer* layer) {
+Status RecurrentNet::PrepareLayer(const LayerSpec& spec, CellKind cell, int input_size, Vector<Graph>* graphs,
+                                  Layer* layer) {
   SEEHEAR_RETURN_IF_ERROR(Find(spec.graph, graphs, &layer->graph));
   const Status units = layer->cell.Prepare(cell, spec.units);
   if (!units.ok()) {
-    return Status::Error("network %s, layer %s: %s", name_.c_str(), spec.graph.c_str(),
-                         units.message().c_str());
+    return Status::Error("network %s, layer %s: %s", name_.c_str(), spec.graph.c_str(), units.text());
   }
   Graph& graph = (*graphs)[layer->graph];
   layer->x = graph.Input("x");
@@ -52,37 +51,35 @@ Status RecurrentNet::PrepareLayer(const LayerSpec& spec, CellKind cell, int inpu
   return Expect(graph, "g", layer->first, 4 * spec.units);
 }
 
-Status RecurrentNet::Prepare(const NetSpec& spec, int input_size, std::vector<Graph>* graphs) {
-  name_ = spec.name;
+Status RecurrentNet::Prepare(const NetSpec& spec, int input_size, Vector<Graph>* graphs) {
+  SEEHEAR_RETURN_IF_ERROR(name_.CopyFrom(spec.name));
   if (spec.layers.empty()) return Status::Error("network %s needs at least one layer", name_.c_str());
-  layers_.clear();
-  layers_.resize(spec.layers.size());
+  SEEHEAR_RETURN_IF_ERROR(layers_.Allocate(spec.layers.size()));
   int size = input_size, widest = 0;
-  for (size_t i = 0; i < spec.layers.size(); ++i) {
+  for (int i = 0; i < spec.layers.size(); ++i) {
     SEEHEAR_RETURN_IF_ERROR(PrepareLayer(spec.layers[i], spec.cell, size, graphs, &layers_[i]));
     size = spec.layers[i].units;
     widest = std::max(widest, size);
   }
-  x_ = layers_.front().x;
-  first_.assign(widest * (spec.cell == CellKind::kGru ? 3 : 4), 0.0f);
-  second_.assign(widest * (spec.cell == CellKind::kGru ? 3 : 0), 0.0f);
+  x_ = layers_[0].x;
+  SEEHEAR_RETURN_IF_ERROR(first_.Allocate(widest * (spec.cell == CellKind::kGru ? 3 : 4)));
+  SEEHEAR_RETURN_IF_ERROR(second_.Allocate(widest * (spec.cell == CellKind::kGru ? 3 : 0)));
 
   SEEHEAR_RETURN_IF_ERROR(Find(spec.head, graphs, &head_));
   Graph& head = (*graphs)[head_];
   head_h_ = head.Input("h");
   SEEHEAR_RETURN_IF_ERROR(Expect(head, "h", head_h_, size));
-  outputs_.clear();
-  for (const auto& [tensor, role] : spec.outputs) {
-    HeadOutput output;
-    output.role = role;
-    output.port = head.Output(tensor);
+  SEEHEAR_RETURN_IF_ERROR(outputs_.Allocate(spec.outputs.size()));
+  for (int i = 0; i < outputs_.size(); ++i) {
+    const auto& [tensor, role] = spec.outputs[i];
+    HeadOutput& output = outputs_[i];
+    SEEHEAR_RETURN_IF_ERROR(output.role.CopyFrom(role));
+    output.port = head.Output(tensor.c_str());
     if (output.port == nullptr) {
       return Status::Error("network %s: its head %s has no output %s, it has %s", name_.c_str(),
                            spec.head.c_str(), tensor.c_str(), head.TensorNames().c_str());
     }
-    output.values.assign(output.port->size(), 0.0f);
-    output.fresh.assign(output.port->size(), 0.0f);
-    outputs_.push_back(std::move(output));
+    SEEHEAR_RETURN_IF_ERROR(output.values.Allocate(output.port->size()));
   }
   return Status::Ok();
 }
@@ -92,17 +89,17 @@ void RecurrentNet::Reset() noexcept {
   for (HeadOutput& output : outputs_) std::fill(output.values.begin(), output.values.end(), 0.0f);
 }
 
-const float* RecurrentNet::Output(const std::string& role, int size, Status* status) const {
+const float* RecurrentNet::Output(const char* role, int size, Status* status) const {
   for (const HeadOutput& output : outputs_) {
-    if (output.role != role) continue;
-    if (static_cast<int>(output.values.size()) != size) {
-      *status = Status::Error("network %s: output %s must hold %d values, got %d", name_.c_str(),
-                              role.c_str(), size, static_cast<int>(output.values.size()));
+    if (!(output.role == role)) continue;
+    if (output.values.size() != size) {
+      *status = Status::Error("network %s: output %s must hold %d values, got %d", name_.c_str(), role, size,
+                              output.values.size());
       return nullptr;
     }
     return output.values.data();
   }
-  *status = Status::Error("network %s needs an output %s", name_.c_str(), role.c_str());
+  *status = Status::Error("network %s needs an output %s", name_.c_str(), role);
   return nullptr;
 }
 
@@ -124,10 +121,9 @@ bool RecurrentNet::Process(const Invoke& invoke) noexcept {
   head_h_->Write(from, 0, head_h_->size());
   if (!invoke(head_)) return false;
   for (HeadOutput& output : outputs_) {
-    if (!output.port->Read(output.fresh.data())) return false;
+    if (!output.port->Finite()) return false;
   }
-  for (HeadOutput& output : outputs_)
-    std::copy(output.fresh.begin(), output.fresh.end(), output.values.begin());
+  for (HeadOutput& output : outputs_) output.port->Read(output.values.data());
   for (Layer& layer : layers_) layer.cell.Commit();
   return true;
 }

@@ -3,9 +3,7 @@
 // outputs.
 #pragma once
 
-#include <string>
 #include <utility>
-#include <vector>
 
 #include "graph.h"
 #include "recurrent_cell.h"
@@ -13,28 +11,28 @@
 namespace seehear {
 
 struct LayerSpec {
-  std::string graph;
+  Text graph;
   int units = 0;
 };
 
 struct NetSpec {
-  std::string name;
-  std::vector<std::string> inputs;  // roles, concatenated into x of the first layer
+  Text name;
+  Vector<Text> inputs;  // roles, concatenated into x of the first layer
   CellKind cell = CellKind::kGru;
-  std::vector<LayerSpec> layers;
-  std::string head;
-  std::vector<std::pair<std::string, std::string>> outputs;  // tensor of the head, role
+  Vector<LayerSpec> layers;
+  Text head;
+  Vector<std::pair<Text, Text>> outputs;  // tensor of the head, role
 };
 
 class RecurrentNet {
  public:
   // input_size: values in x. graphs: prepared; they must outlive the net and stay where they are.
-  Status Prepare(const NetSpec& spec, int input_size, std::vector<Graph>* graphs);
+  Status Prepare(const NetSpec& spec, int input_size, Vector<Graph>* graphs);
   void Reset() noexcept;
 
   // The values of an output role, or nullptr with the reason in `status` if it is absent or not of `size`
   // values.
-  const float* Output(const std::string& role, int size, Status* status) const;
+  const float* Output(const char* role, int size, Status* status) const;
 
   // Sets `count` values of x from value `offset` on.
   void Feed(const float* values, int offset, int count) noexcept { x_->Write(values, offset, count); }
@@ -52,23 +50,22 @@ class RecurrentNet {
     TensorPort* second = nullptr;  // gh; nullptr for an LSTM
   };
   struct HeadOutput {
-    std::string role;
+    Text role;
     TensorPort* port = nullptr;
-    std::vector<float> values;
-    std::vector<float> fresh;
+    Vector<float> values;
   };
 
-  Status Find(const std::string& graph, std::vector<Graph>* graphs, int* index) const;
-  Status PrepareLayer(const LayerSpec& spec, CellKind cell, int input_size, std::vector<Graph>* graphs,
+  Status Find(const Text& graph, Vector<Graph>* graphs, int* index) const;
+  Status PrepareLayer(const LayerSpec& spec, CellKind cell, int input_size, Vector<Graph>* graphs,
                       Layer* layer);
 
-  std::string name_;
-  std::vector<Layer> layers_;
+  Text name_;
+  Vector<Layer> layers_;
   int head_ = 0;
   TensorPort* x_ = nullptr;
   TensorPort* head_h_ = nullptr;
-  std::vector<HeadOutput> outputs_;
-  std::vector<float> first_, second_;  // pre-activations of the layer at work
+  Vector<HeadOutput> outputs_;
+  Vector<float> first_, second_;  // pre-activations of the layer at work
 };
 
 }  // namespace seehear

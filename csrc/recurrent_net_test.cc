@@ -12,13 +12,14 @@ namespace {
 // last.
 struct Fixture {
   NetSpec spec{"net", {"features"}, CellKind::kGru, {{"one", 4}, {"two", 3}}, "out", {{"y", "irm"}}};
-  std::vector<Graph> graphs{3};
+  Vector<Graph> graphs;
   RecurrentNet net;
   int failing = -1;
   bool poison = false;
   std::vector<int> order;
 
   Fixture() {
+    CHECK_OK(graphs.Allocate(3));
     CHECK_OK(graphs[0].Prepare(
         {"one", {TestTensor("x", 5), TestTensor("h", 4)}, {TestTensor("gx", 12), TestTensor("gh", 12)}}));
     CHECK_OK(graphs[1].Prepare(
@@ -97,7 +98,7 @@ TEST(MismatchesAreReportedWithTheGraphAndTheTensor) {
   spec.head = "missing";
   CHECK_ERROR(f.net.Prepare(spec, 5, &f.graphs), "names graph missing");
   spec = f.spec;
-  spec.layers.clear();
+  spec.layers = {};
   CHECK_ERROR(f.net.Prepare(spec, 5, &f.graphs), "at least one layer");
   CHECK_OK(f.net.Prepare(f.spec, 5, &f.graphs));
   Status status;

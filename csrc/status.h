@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdarg>
-#include <cstdio>
 #include <string>
-#include <utility>
+
+#include "sentence.h"
 
 namespace seehear {
 
@@ -12,25 +12,25 @@ class Status {
  public:
   static Status Ok() { return Status(); }
 
+  // format: as printf, with %s, %d and %g.
 #if defined(__GNUC__)
   __attribute__((format(printf, 1, 2)))
 #endif
   static Status Error(const char* format, ...) {
-    char text[512];
+    Status status;
     va_list args;
     va_start(args, format);
-    std::vsnprintf(text, sizeof text, format, args);
+    status.sentence_.Format(format, args);
     va_end(args);
-    Status status;
-    status.message_ = text;
     return status;
   }
 
-  bool ok() const { return message_.empty(); }
-  const std::string& message() const { return message_; }
+  bool ok() const { return sentence_.empty(); }
+  const char* text() const { return sentence_.c_str(); }
+  std::string message() const { return text(); }
 
  private:
-  std::string message_;
+  Sentence sentence_;
 };
 
 // Leaves the calling prepare step with the first error.

@@ -9,9 +9,8 @@ Status StftAnalyzer::Prepare(const FrameSpec& spec) {
   SEEHEAR_RETURN_IF_ERROR(window_.Prepare(spec));
   SEEHEAR_RETURN_IF_ERROR(fft_.Prepare(spec.analysis));
   spec_ = spec;
-  history_.assign(spec.analysis, 0.0f);
-  frame_.assign(spec.analysis, 0.0f);
-  return Status::Ok();
+  SEEHEAR_RETURN_IF_ERROR(history_.Allocate(spec.analysis));
+  return frame_.Allocate(spec.analysis);
 }
 
 void StftAnalyzer::Reset() noexcept { std::fill(history_.begin(), history_.end(), 0.0f); }

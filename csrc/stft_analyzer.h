@@ -1,10 +1,9 @@
 // Streaming STFT: takes one hop, gives the spectrum of the frame that ends with it.
 #pragma once
 
-#include <vector>
-
 #include "frame_spec.h"
 #include "real_fft.h"
+#include "vector.h"
 #include "window.h"
 
 namespace seehear {
@@ -21,8 +20,8 @@ class StftAnalyzer {
   FrameSpec spec_;
   Window window_;
   RealFft fft_;
-  std::vector<float> history_;  // the newest spec.analysis samples
-  std::vector<float> frame_;    // the same, windowed
+  Vector<float> history_;  // the newest spec.analysis samples
+  Vector<float> frame_;    // the same, windowed
 };
 
 }  // namespace seehear

@@ -8,9 +8,8 @@ Status StftSynthesizer::Prepare(const FrameSpec& spec) {
   SEEHEAR_RETURN_IF_ERROR(window_.Prepare(spec));
   SEEHEAR_RETURN_IF_ERROR(fft_.Prepare(spec.analysis));
   spec_ = spec;
-  frame_.assign(spec.analysis, 0.0f);
-  tail_.assign(spec.hop, 0.0f);
-  return Status::Ok();
+  SEEHEAR_RETURN_IF_ERROR(frame_.Allocate(spec.analysis));
+  return tail_.Allocate(spec.hop);
 }
 
 void StftSynthesizer::Reset() noexcept { std::fill(tail_.begin(), tail_.end(), 0.0f); }

@@ -1,10 +1,9 @@
 // Streaming inverse STFT: takes one spectrum, gives one hop by overlap-add; late by spec.shift() samples.
 #pragma once
 
-#include <vector>
-
 #include "frame_spec.h"
 #include "real_fft.h"
+#include "vector.h"
 #include "window.h"
 
 namespace seehear {
@@ -22,8 +21,8 @@ class StftSynthesizer {
   FrameSpec spec_;
   Window window_;
   RealFft fft_;
-  std::vector<float> frame_;
-  std::vector<float> tail_;  // second half of the last synthesis frame, one hop
+  Vector<float> frame_;
+  Vector<float> tail_;  // second half of the last synthesis frame, one hop
 };
 
 }  // namespace seehear

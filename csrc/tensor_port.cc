@@ -25,10 +25,13 @@ Status TensorPort::Prepare(const TensorSpec& spec) {
                            spec.zero_point);
     }
   }
-  spec_ = spec;
+  SEEHEAR_RETURN_IF_ERROR(spec_.name.CopyFrom(spec.name));
+  SEEHEAR_RETURN_IF_ERROR(spec_.shape.CopyFrom(spec.shape));
+  spec_.dtype = spec.dtype;
+  spec_.scale = spec.scale;
+  spec_.zero_point = spec.zero_point;
   size_ = static_cast<int>(size);
-  bytes_.assign(size * (spec.dtype == DType::kInt8 ? 1 : sizeof(float)), 0);
-  return Status::Ok();
+  return bytes_.Allocate(size_ * static_cast<int>(spec.dtype == DType::kInt8 ? 1 : sizeof(float)));
 }
 
 void TensorPort::Write(const float* values, int offset, int count) noexcept {
@@ -49,16 +52,24 @@ void TensorPort::Write(const float* values, int offset, int count) noexcept {
 bool TensorPort::Read(float* values) const noexcept {
   if (spec_.dtype == DType::kFloat32) {
     std::memcpy(values, bytes_.data(), bytes_.size());
-    int strange = 0;
-    for (int i = 0; i < size_; ++i)
-      strange |= !(values[i] - values[i] == 0.0f);  // NaN for NaN and infinities
-    return strange == 0;
+    return Finite();
   }
   const int8_t* q = reinterpret_cast<const int8_t*>(bytes_.data());
   const float scale = spec_.scale;
   const int zero = spec_.zero_point;
   for (int i = 0; i < size_; ++i) values[i] = scale * static_cast<float>(q[i] - zero);
   return true;
+}
+
+bool TensorPort::Finite() const noexcept {
+  if (spec_.dtype != DType::kFloat32) return true;
+  int strange = 0;
+  for (int i = 0; i < size_; ++i) {
+    float x;
+    std::memcpy(&x, bytes_.data() + i * sizeof x, sizeof x);
+    strange |= !(x - x == 0.0f);  // NaN for NaN and infinities
+  }
+  return strange == 0;
 }
 
 }  // namespace seehear

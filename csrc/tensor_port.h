@@ -2,18 +2,18 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
-#include <vector>
 
 #include "status.h"
+#include "text.h"
+#include "vector.h"
 
 namespace seehear {
 
 enum class DType { kInt8, kFloat32 };
 
 struct TensorSpec {
-  std::string name;
-  std::vector<int> shape;
+  Text name;
+  Vector<int> shape;
   DType dtype = DType::kFloat32;
   float scale = 1.0f;  // int8 only: real = scale * (q - zero_point)
   int zero_point = 0;
@@ -32,11 +32,12 @@ class TensorPort {
   void Write(const float* values, int offset, int count) noexcept;
   // Converts the whole tensor to `values`, size() of them; false if one is not finite.
   bool Read(float* values) const noexcept;
+  bool Finite() const noexcept;  // whether Read would succeed
 
  private:
   TensorSpec spec_;
   int size_ = 0;
-  std::vector<uint8_t> bytes_;
+  Vector<uint8_t> bytes_;
 };
 
 }  // namespace seehear

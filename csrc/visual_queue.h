@@ -5,6 +5,8 @@
 #include <cstdint>
 
 #include "lip_geometry.h"
+#include "status.h"
+#include "vector.h"
 
 namespace seehear {
 
@@ -16,7 +18,7 @@ struct VisualImage {
 
 class VisualQueue {
  public:
-  static constexpr int kCapacity = 64;  // 2.5 s at 25 images per second
+  Status Prepare(int capacity);  // images that may wait; a power of two, 1 to 1024
 
   // Producer. landmarks: 50 pairs, or nullptr for an image without a face. False if the ring is full.
   bool Push(const float* landmarks, double t) noexcept;
@@ -27,7 +29,8 @@ class VisualQueue {
   void Clear() noexcept;
 
  private:
-  VisualImage images_[kCapacity];
+  Vector<VisualImage> images_;
+  uint32_t capacity_ = 0;
   std::atomic<uint32_t> pushed_{0};  // wraps, which the difference to popped_ survives
   std::atomic<uint32_t> popped_{0};
 };

@@ -10,6 +10,7 @@ namespace {
 
 TEST(ImagesComeOutInOrder) {
   VisualQueue queue;
+  CHECK_OK(queue.Prepare(64));
   float face[100];
   TestFace(0.1f, face);
   CHECK(queue.Front() == nullptr);
@@ -23,14 +24,22 @@ TEST(ImagesComeOutInOrder) {
 
 TEST(AFullQueueRefuses) {
   VisualQueue queue;
-  for (int i = 0; i < VisualQueue::kCapacity; ++i) CHECK(queue.Push(nullptr, i));
+  CHECK_OK(queue.Prepare(64));
+  for (int i = 0; i < 64; ++i) CHECK(queue.Push(nullptr, i));
   CHECK(!queue.Push(nullptr, 1000.0));
   queue.Pop();
   CHECK(queue.Push(nullptr, 1000.0));
 }
 
+TEST(TheCapacityIsAPowerOfTwo) {
+  VisualQueue queue;
+  CHECK_ERROR(queue.Prepare(10), "visual.queue must be a power of two from 1 to 1024, got 10");
+  CHECK(!queue.Push(nullptr, 0.0));
+}
+
 TEST(OneProducerThreadLosesAndTearsNothing) {
   VisualQueue queue;
+  CHECK_OK(queue.Prepare(64));
   constexpr int kImages = 20000;
   std::thread producer([&queue] {
     float values[100];

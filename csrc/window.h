@@ -2,9 +2,8 @@
 // hop is exact; synthesis == analysis gives the symmetric pair, a shorter synthesis the low-delay pair.
 #pragma once
 
-#include <vector>
-
 #include "frame_spec.h"
+#include "vector.h"
 
 namespace seehear {
 
@@ -15,12 +14,12 @@ class Window {
   const float* analysis() const { return analysis_.data(); }  // spec.analysis values
   const float* synthesis() const {
     return synthesis_.data();
-  }                                                   // spec.synthesis values, for the end of the frame
+  }  // spec.synthesis values, for the end of the frame
   double analysis_energy() const { return energy_; }  // sum of squares of the analysis window
 
  private:
-  std::vector<float> analysis_;
-  std::vector<float> synthesis_;
+  Vector<float> analysis_;
+  Vector<float> synthesis_;
   double energy_ = 0;
 };
 

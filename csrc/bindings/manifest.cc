@@ -102,7 +102,7 @@ GraphSpec ReadGraph(const Node& graphs, const std::string& name) {
   const Node node = graphs.Child(name.c_str());
   GraphSpec spec;
   spec.name = name;
-  const auto read_into = [](std::vector<TensorSpec>* tensors) {
+  const auto read_into = [](Vector<TensorSpec>* tensors) {
     return [tensors](const std::string& tensor, const Node& child) {
       tensors->push_back(ReadTensor(tensor, child));
     };
@@ -130,7 +130,7 @@ NetSpec ReadNet(const Node& networks, const char* name) {
   const Node outputs = node.Child("outputs");
   for (const auto& [key, value] : outputs.dict()) {
     const std::string tensor = py::cast<std::string>(py::str(key));
-    spec.outputs.emplace_back(tensor, outputs.Text(tensor.c_str()));
+    spec.outputs.push_back({tensor, outputs.Text(tensor.c_str())});
   }
   return spec;
 }
@@ -190,8 +190,8 @@ SchedulerConfig ReadManifest(const py::dict& manifest) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   };
   for (const NetSpec* net : {&config.audio, &config.lips, &config.gate}) {
-    for (const LayerSpec& layer : net->layers) add(layer.graph);
-    if (!net->head.empty()) add(net->head);
+    for (const LayerSpec& layer : net->layers) add(layer.graph.c_str());
+    if (!net->head.empty()) add(net->head.c_str());
   }
   for (const std::string& name : names) config.graphs.push_back(ReadGraph(graphs, name));
   return config;

@@ -81,11 +81,11 @@ py::array Buffer(const py::object& owner, int graph, const std::string& tensor) 
     throw py::index_error("graph must be 0 to " + std::to_string(graphs.size() - 1) + ", got " +
                           std::to_string(graph));
   }
-  TensorPort* port = graphs[graph].Input(tensor);
-  if (port == nullptr) port = graphs[graph].Output(tensor);
+  TensorPort* port = graphs[graph].Input(tensor.c_str());
+  if (port == nullptr) port = graphs[graph].Output(tensor.c_str());
   if (port == nullptr) {
-    throw py::key_error("graph " + graphs[graph].name() + " has no tensor " + tensor + ", it has " +
-                        graphs[graph].TensorNames());
+    throw py::key_error(std::string("graph ") + graphs[graph].name().c_str() + " has no tensor " + tensor +
+                        ", it has " + graphs[graph].TensorNames().c_str());
   }
   const py::dtype dtype =
       port->spec().dtype == DType::kInt8 ? py::dtype::of<int8_t>() : py::dtype::of<float>();
@@ -159,7 +159,8 @@ void BindScheduler(py::module_& m) {
       .def_property_readonly("graph_names",
                              [](PyScheduler& self) {
                                std::vector<std::string> names;
-                               for (const Graph& graph : self.core.graphs()) names.push_back(graph.name());
+                               for (const Graph& graph : self.core.graphs())
+                                 names.push_back(graph.name().c_str());
                                return names;
                              })
       .def("buffer", &Buffer, py::arg("graph"), py::arg("tensor"))
