@@ -139,14 +139,32 @@ class MixtureMaker:
         return np.asarray(sp_fft.irfft(spectrum, nfft)[: len(x)], np.float32)
 
     def _background(self, rng: np.random.Generator) -> F32:
+        """Recordings, alone or two at once, at another speed or backwards; now and then shaped and modulated noise."""
         out = np.zeros(self.n, np.float32)
-        for weight in (1.0, rng.uniform(0, 0.8))[: 1 + int(rng.random() < 0.3)]:
-            clips = self.by_label[self.labels[int(rng.choice(len(self.labels), p=self.label_p))]]
-            x, _ = self._piece(clips[int(rng.integers(len(clips)))], self.n, rng)
-            x = np.resize(x, self.n)
+        for weight in (1.0, rng.uniform(0, 0.8))[: 1 + int(rng.random() < 0.4)]:
+            if rng.random() < 0.1:
+                x = self._synthetic(rng)
+            else:
+                clips = self.by_label[self.labels[int(rng.choice(len(self.labels), p=self.label_p))]]
+                speed = rng.uniform(0.7, 1.4) if rng.random() < 0.5 else 1.0
+                x, _ = self._piece(clips[int(rng.integers(len(clips)))], int(self.n * speed) + 1, rng)
+                if speed != 1.0:
+                    x = np.interp(np.arange(0, len(x) - 1, speed), np.arange(len(x)), x).astype(np.float32)
+                x = np.resize(x, self.n)
+                if rng.random() < 0.25:
+                    x = x[::-1]
             rms = float(np.sqrt(np.mean(x**2)))
             out += weight * x / max(rms, 1e-4)
         return out
+
+    def _synthetic(self, rng: np.random.Generator) -> F32:
+        """Gaussian noise with a random smooth spectrum and a random slow envelope."""
+        spectrum = sp_fft.rfft(rng.standard_normal(self.n).astype(np.float32))
+        f = np.log2(1 + np.linspace(0, RATE / 2, len(spectrum)) / 100)
+        spectrum *= 10 ** (np.interp(f, np.linspace(0, f[-1], 8), rng.uniform(-25, 5, 8)) / 20)
+        knots = int(rng.integers(2, 24))
+        envelope = np.interp(np.arange(self.n), np.linspace(0, self.n, knots), rng.uniform(-12, 0, knots))
+        return np.asarray(sp_fft.irfft(spectrum, self.n) * 10 ** (envelope / 20), np.float32)
 
     def _interference(self, rng: np.random.Generator, target: str) -> tuple[F32, str]:
         """Noise of RMS about 1 and its kind."""
