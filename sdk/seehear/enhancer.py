@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from seehear import _core
+from seehear import _core, delegates
 from seehear import bundle as bundles
 from seehear.bundle import Bundle
+from seehear.delegates import DelegateEvent, Placer
 from seehear.errors import BundleError, InputError
 from seehear.runtime import Invoker
 
@@ -32,6 +34,9 @@ _LEAD_IN = 0.5
 
 # images remembered for the vision times in `stats`
 _RECENT_IMAGES = 1000
+
+# delegate events remembered in `events`
+_RECENT_EVENTS = 100
 
 
 class Enhancer:
@@ -62,6 +67,13 @@ class Enhancer:
         except ValueError as error:
             raise BundleError(f"{bundle.source}: {error}") from error
         self.invoker = Invoker(self._scheduler, bundle)
+        # the core holds the invoker and that the core's buffers: a circle that Python does not see
+        weakref.finalize(self, self._scheduler.set_invoke, _no_graph).atexit = False
+        self.board = "cpu"
+        self.events: deque[DelegateEvent] = deque(maxlen=_RECENT_EVENTS)
+        self.on_event: Callable[[DelegateEvent], None] | None = None
+        self._placer = Placer(self._scheduler, self.invoker, bundle, _weakly(self._remember))
+        self._emulated: dict[str, str] = {}
         self._stream = _core.Stream(self._scheduler, rate)
         self._tracker: Any = None
         self._vision_lock = threading.Lock()
@@ -77,28 +89,43 @@ class Enhancer:
     def load(
         cls,
         model: str | os.PathLike[str] | Bundle = "default",
-        board: str = "cpu",
+        board: str | None = None,
         rate: int = 16000,
         strength: float = 1.0,
         floor_db: float | None = None,
         visual_delay_ms: float | None = None,
+        emulate: bool | None = None,
+        delegate: str | os.PathLike[str] | None = None,
+        delegate_options: Mapping[str, str] | None = None,
+        placement: Mapping[str, str] | None = None,
+        deadline_ms: float | None = None,
+        on_event: Callable[[DelegateEvent], None] | None = None,
     ) -> Enhancer:
         """Load a model and make everything ready; after this no block can fail for a configuration reason.
 
         Parameters
         ----------
         model : name of a model in the package, path of a `.seehear` file, or a loaded `Bundle`.
-        board : where the networks run; "cpu".
+        board : where the networks run: "cpu", the id of a board (`seehear boards list`), or "auto", the board
+            this is. By default what the environment variable SEEHEAR_BOARD says, else "cpu". On a board with
+            an NPU the lip net goes there, if it fits and the driver is there; else `events` says why not.
         rate : sample rate of the blocks in Hz, 8000..48000.
         strength : 0 (sound untouched) .. 1 (full enhancement).
         floor_db : least gain in dB, -80..0; by default the bundle's.
         visual_delay_ms : how old an image may be when it is used, 0..500 ms; by default the bundle's (E5).
             Choose at least the time from exposure until `see` returns.
+        emulate : run on this computer's processor, with the board's limits enforced on every graph that would
+            go to its NPU; "coral-usb:emulate" means the same.
+        delegate, delegate_options, placement, deadline_ms : see `use_delegate`.
+        on_event : called with each `DelegateEvent` as it is appended to `events`; it must return quickly, for
+            `process` waits for it.
 
         Raises
         ------
         BundleError
             Unknown, damaged or inconsistent model.
+        BoardError
+            Unknown board; or with `emulate`, a graph that does not fit it.
         RuntimeUnavailableError
             No TFLite runtime is installed.
         InputError
@@ -107,16 +134,60 @@ class Enhancer:
         Examples
         --------
         >>> enhancer = seehear.Enhancer.load(rate=48000)
+        >>> enhancer = seehear.Enhancer.load(board="imx93", placement={"lips": "npu", "gate": "npu"})
         """
-        if board != "cpu":
-            raise InputError(f"board: expected 'cpu', got {board!r}")
-        return cls(
-            model if isinstance(model, Bundle) else bundles.load(model),
-            rate,
-            strength,
-            floor_db,
-            visual_delay_ms,
-        )
+        target, emulated = delegates.parse_board(board, emulate)
+        bundle = model if isinstance(model, Bundle) else bundles.load(model)
+        if emulated and target is not None:
+            if delegate is not None:
+                raise InputError("emulate: an emulated board runs on the processor, without a delegate")
+            where = delegates.emulate(bundle, target, placement)
+        enhancer = cls(bundle, rate, strength, floor_db, visual_delay_ms)
+        enhancer.on_event = on_event
+        if target is not None:
+            enhancer.board = target.id
+        if emulated:
+            enhancer._emulated = where
+        elif target is not None or delegate is not None or placement is not None:
+            enhancer.use_delegate(delegate, delegate_options, placement, deadline_ms)
+        return enhancer
+
+    def use_delegate(
+        self,
+        delegate: str | os.PathLike[str] | None = None,
+        options: Mapping[str, str] | None = None,
+        placement: Mapping[str, str] | None = None,
+        deadline_ms: float | None = None,
+    ) -> None:
+        """Put graphs on an NPU through a TFLite external delegate; between blocks, and again after a failure.
+
+        Whatever the delegate does, no hop is lost: see docs/delegates.md. What cannot be put on it runs on the
+        CPU, and an event says why.
+
+        Parameters
+        ----------
+        delegate : library, by name or path; by default that of the board.
+        options : for the library, as texts; `seehear boards show FAMILY` lists what each takes.
+        placement : graph or network -> "npu", an NPU family of the board, or "cpu"; by default the lip net on
+            the NPU.
+        deadline_ms : time for each run of a graph, after which the CPU answers; by default 0.4 hops.
+
+        Raises
+        ------
+        InputError, BoardError
+            The placement names what is not there, or the deadline is not above 0.
+
+        Examples
+        --------
+        >>> enhancer.use_delegate("libedgetpu.so.1", {"device": "usb:0"}, {"lips": "npu"})
+        """
+        if deadline_ms is None:
+            deadline_ms = 1e3 * delegates.DEADLINE * self.bundle.hop / self.bundle.rate
+        if not np.isfinite(deadline_ms) or deadline_ms <= 0:
+            raise InputError(f"deadline_ms: expected a time above 0, got {deadline_ms!r}")
+        board, _ = delegates.parse_board(self.board, False)
+        library = None if delegate is None else os.fspath(delegate)
+        self._placer.place(board, library, dict(options or {}), placement, deadline_ms / 1e3)
 
     # --- sound ---
 
@@ -402,27 +473,59 @@ class Enhancer:
         return str(self._scheduler.last_error)
 
     @property
+    def placement(self) -> dict[str, str]:
+        """Graph -> where it runs now: "cpu" or a delegate's library; emulated, where it would run."""
+        return dict(self._emulated) or self._placer.placement
+
+    @property
     def stats(self) -> dict[str, float]:
         """What happened since `reset`.
 
         The core's counters (clamped samples, failed graphs, refused images ...) and
         `images`, `faces` : images shown, and those with a face;
-        `vision_ms_mean`, `vision_ms_max` : time of finding landmarks over the last 1000 images.
+        `vision_ms_mean`, `vision_ms_max` : time of finding landmarks over the last 1000 images;
+        `delegate_runs`, `delegate_failures`, `delegates_retired` : graphs run on NPUs, those of them that the
+        CPU had to answer, and NPUs given up. These three count since `load`: `reset` repairs no NPU.
         """
         times = list(self._vision_times)
+        used = self._placer.accelerators
         return {
             **self._scheduler.counters,
             "images": self._images,
             "faces": self._faces,
             "vision_ms_mean": 1e3 * sum(times) / len(times) if times else 0.0,
             "vision_ms_max": 1e3 * max(times, default=0.0),
+            "delegate_runs": sum(each.runs for each in used),
+            "delegate_failures": sum(each.failures for each in used),
+            "delegates_retired": sum(bool(each.retired) for each in used),
         }
+
+    def _remember(self, event: DelegateEvent) -> None:
+        self.events.append(event)
+        if self.on_event is not None:
+            self.on_event(event)
 
     def __enter__(self) -> Enhancer:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.reset()
+
+
+def _no_graph(_: int) -> bool:
+    return False
+
+
+def _weakly(method: Callable[[DelegateEvent], None]) -> Callable[[DelegateEvent], None]:
+    """Call a bound method without keeping its object alive."""
+    weak = weakref.WeakMethod(method)
+
+    def call(event: DelegateEvent) -> None:
+        strong = weak()
+        if strong is not None:
+            strong(event)
+
+    return call
 
 
 def _run(stream: Any, block: np.ndarray) -> np.ndarray:

@@ -37,11 +37,26 @@ FORCE = "SEEHEAR_RUNTIME"
 
 @dataclass(frozen=True)
 class Runtime:
-    """A TFLite runtime that works here: its package name, version and Interpreter class."""
+    """A TFLite runtime that works here: its package name, version, Interpreter class and the module it is in."""
 
     name: str
     version: str
     interpreter: Callable[..., Any]
+    module: Any
+
+    def load_delegate(self, library: str, options: Mapping[str, str]) -> Any:
+        """Load an external delegate; raises whatever the runtime raises (`seehear.delegates` explains it)."""
+        return self._extra("load_delegate")(library, dict(options))
+
+    def without_xnnpack(self) -> Any:
+        """The value of `experimental_op_resolver_type` that leaves to the CPU what a delegate does not take."""
+        return self._extra("OpResolverType").BUILTIN_WITHOUT_DEFAULT_DELEGATES
+
+    def _extra(self, name: str) -> Any:
+        module = (
+            self.module if hasattr(self.module, name) else self.module.experimental
+        )  # as in tensorflow.lite
+        return getattr(module, name)
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,8 @@ class Scheduler(Protocol):
 
     @property
     def graph_names(self) -> list[str]: ...
+    @property
+    def now(self) -> float: ...
     def buffer(self, graph: int, tensor: str) -> np.ndarray: ...
     def set_invoke(self, fn: Callable[[int], bool]) -> None: ...
 
@@ -119,7 +136,8 @@ def discover(content: bytes) -> Runtime:
                 f"{name}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             )
         else:
-            runtime = Runtime(name, str(getattr(parent, "__version__", "unknown")), module.Interpreter)
+            version = str(getattr(parent, "__version__", "unknown"))
+            runtime = Runtime(name, version, module.Interpreter, module)
             _found[forced] = runtime
             return runtime
     raise RuntimeUnavailableError(
@@ -135,11 +153,13 @@ class Graph:
     bundle : the checked bundle.
     name : which of its graphs; also the signature name inside the .tflite.
     delegates : loaded delegates to build the interpreter with; none means the CPU.
+    content : another form of the same graph, compiled for an NPU; by default the bundle's graph.
 
     Attributes
     ----------
     inputs, outputs : tensor name -> `Tensor`.
     runtime : the `Runtime` it runs in.
+    delegated : True if a delegate took operators of it.
 
     Raises
     ------
@@ -155,19 +175,28 @@ class Graph:
     (1, 128)
     """
 
-    def __init__(self, bundle: Bundle, name: str, delegates: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, bundle: Bundle, name: str, delegates: Sequence[Any] = (), content: bytes | None = None
+    ) -> None:
         if name not in bundle.graphs:
             raise BundleError(f"{bundle.source}: expected a graph {name!r}, got {', '.join(bundle.graphs)}")
         self.name = name
         self.runtime = discover(bundle.graphs[name])
         # the interpreter reads the weights in place: they must outlive it
-        self._content = bundle.graphs[name]
-        options = {"experimental_delegates": list(delegates)} if delegates else {}
+        self._content = bundle.graphs[name] if content is None else content
+        options: dict[str, Any] = {}
+        if delegates:
+            # XNNPACK is a delegate too: without it, one that took nothing can be told from one that works
+            options["experimental_delegates"] = list(delegates)
+            options["experimental_op_resolver_type"] = self.runtime.without_xnnpack()
         try:
             self._interpreter = self.runtime.interpreter(
                 model_content=self._content, num_threads=1, **options
             )
             self._interpreter.allocate_tensors()
+            self.delegated = bool(delegates) and any(
+                step["op_name"] == "DELEGATE" for step in self._interpreter._get_ops_details()
+            )
             signature = self._interpreter.get_signature_runner(name)
             inputs, outputs = signature.get_input_details(), signature.get_output_details()
         except (ValueError, RuntimeError) as error:
@@ -262,25 +291,24 @@ class Invoker:
     ----------
     scheduler : `seehear._core.HopScheduler`; its invoke function is set to this object.
     bundle : where the graphs come from.
-    placement : graph name -> loaded delegates; graphs not named run on the CPU.
 
     Attributes
     ----------
+    graphs : the graphs on the CPU, by number.
+    runs : by number, the function that runs a graph on the scheduler's buffers: at first on the CPU;
+        `seehear.delegates` puts others in their place and takes them out again.
     runtime : the `Runtime` in use.
     """
 
-    def __init__(
-        self, scheduler: Scheduler, bundle: Bundle, placement: Mapping[str, Sequence[Any]] | None = None
-    ) -> None:
-        placement = placement or {}
-        self.graphs = [Graph(bundle, name, placement.get(name, ())) for name in scheduler.graph_names]
+    def __init__(self, scheduler: Scheduler, bundle: Bundle) -> None:
+        self.graphs = [Graph(bundle, name) for name in scheduler.graph_names]
         self.runtime = self.graphs[0].runtime
-        self._runs = [
+        self.runs = [
             graph.bind(partial(scheduler.buffer, number)) for number, graph in enumerate(self.graphs)
         ]
         scheduler.set_invoke(self)
 
     def __call__(self, graph: int) -> bool:
         """Run graph number `graph` on the scheduler's buffers; what it raises the scheduler counts."""
-        self._runs[graph]()
+        self.runs[graph]()
         return True

@@ -13,7 +13,7 @@ import pytest
 import seehear
 from seehear import Enhancer
 from seehear.bundle import Bundle
-from seehear.errors import BundleError, InputError, MediaError, MissingExtraError, RuntimeUnavailableError
+from seehear.errors import BoardError, BundleError, InputError, MediaError, MissingExtraError, RuntimeUnavailableError
 
 Landmarks = Callable[[float], np.ndarray]
 MakeVideo = Callable[..., Path]
@@ -242,9 +242,9 @@ def test_wrong_settings_are_one_sentence(model: Bundle) -> None:
         ({"floor_db": 3}, "floor_db must be -80 to 0, got 3"),
         ({"visual_delay_ms": -1}, "visual_delay_ms must be 0 to 500, got -1"),
         ({"strength": "much"}, "strength must be a number, got 'much'"),
-        ({"board": "toaster"}, "board"),
+        ({"board": "toaster"}, "Board 'toaster' is not known"),
     ):
-        with pytest.raises((InputError, BundleError), match=sentence):
+        with pytest.raises((InputError, BundleError, BoardError), match=sentence):
             Enhancer.load(model, **arguments)
 
 

@@ -1,0 +1,638 @@
+"""Graphs on an NPU: external TFLite delegates, watched, with the CPU graph always at hand.
+
+A delegate may raise, hang, or answer nonsense. Each graph on one therefore runs in a thread of its own on
+copies of the tensors: the runtime lets go of Python's lock while it invokes, so a call that hangs holds up
+that thread alone. What does not answer in time, or answers nonsense, is answered by the CPU graph within the
+same hop, from the same inputs (the recurrent state lives in the core, so nothing is lost), and the delegate
+is retired: left as it is, with its thread and its interpreters, because taking a stuck driver apart is one
+more way to hang or crash.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from seehear import boards
+from seehear.boards import Board, Family
+from seehear.boards.checker import NPU_NETWORKS, streaming_graphs
+from seehear.boards.profile import INTERFACES
+from seehear.bundle import Bundle
+from seehear.errors import BoardError, InputError, SeehearError
+from seehear.runtime import Graph, Invoker, Runtime, Scheduler
+
+#: Environment variable with the board where none is named, such as `imx93` or `coral-usb:emulate`.
+BOARD = "SEEHEAR_BOARD"
+
+#: Where a graph runs when it is on no NPU.
+CPU = "cpu"
+
+#: Part of a hop that an NPU may take to answer; the rest is for the CPU graph and all else.
+DEADLINE = 0.4
+
+#: Seconds that the first calls may take together: some delegates compile the graph then.
+WARM_UP = 30.0
+
+# answers compared with the CPU's when a delegate is loaded, and then one in so many
+_TRIALS = 4
+_SAMPLE = 25
+
+# An answer agrees with the CPU's if it is no further away (rms) than this part of the CPU answer's own spread
+# plus this many steps of the tensor. NPUs that work are within 1 or 2 steps; noise is far beyond.
+_NEAR, _STEPS = 0.1, 2.0
+
+# a float value beyond this is no pre-activation and no mask
+_LARGEST = 1e4
+
+_log = logging.getLogger("seehear")
+
+
+class DelegateError(SeehearError):
+    """A delegate cannot be used; `Enhancer` turns this into an event and uses the CPU."""
+
+    exit_code = 8
+
+
+@dataclass(frozen=True)
+class DelegateEvent:
+    """Something that an application wants to know about an NPU.
+
+    Attributes
+    ----------
+    kind : "unavailable" (could not be used from the start) or "retired" (worked, then failed).
+    delegate : the library, or the NPU family if there is no library.
+    graphs : those that run on the CPU for it.
+    reason : one sentence.
+    seconds : on the sample clock.
+    """
+
+    kind: str
+    delegate: str
+    graphs: tuple[str, ...]
+    reason: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.delegate} {self.kind}: {self.reason}; on the CPU: {', '.join(self.graphs)}"
+
+
+def keep_forever(thing: object) -> None:
+    """Have Python never finalise `thing`, not even at exit.
+
+    For what a driver may still be using, and for half-built delegates: the runtimes would pass a null pointer
+    to the library's destroy function, which few libraries expect.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+
+def load_delegate(runtime: Runtime, libraries: Iterable[str], options: Mapping[str, str]) -> tuple[Any, str]:
+    """The first of the libraries that gives a delegate, and its name.
+
+    Parameters
+    ----------
+    runtime : which runtime loads it.
+    libraries : names for the system's loader, or paths.
+    options : handed to the library as texts.
+
+    Raises
+    ------
+    DelegateError
+        None does; with what the loader, or the library itself, said of each.
+    """
+    tried = []
+    for library in libraries:
+        try:
+            return runtime.load_delegate(library, options), library
+        except (ValueError, OSError, AttributeError) as error:
+            keep_forever(error)  # its traceback holds the half-built delegate
+            said = str(error).replace(f"Failed to load delegate from {library}", "").strip()
+            tried.append(f"{library}: {said.splitlines()[-1] if said else 'refuses without a reason'}")
+    raise DelegateError(f"cannot be loaded ({'; '.join(tried)}); `seehear doctor` says more")
+
+
+class Watch:
+    """A thread that runs one job at a time, and is left behind when a job does not come back.
+
+    Examples
+    --------
+    >>> watch = Watch()
+    >>> watch.run(lambda: None, seconds=1.0)
+    ''
+    """
+
+    def __init__(self) -> None:
+        self._go, self._done = threading.Lock(), threading.Lock()
+        self._go.acquire()
+        self._done.acquire()
+        self._task: dict[str, Any] = {}
+        # the thread knows the locks only, so that an unused Watch can go, and take the thread along
+        serve = partial(_serve, self._go, self._done, self._task)
+        threading.Thread(target=serve, name="seehear NPU", daemon=True).start()
+        self._stop = weakref.finalize(self, _stop, self._go, self._task)
+        self._stop.atexit = False  # a daemon ends with the process
+
+    def run(self, job: Callable[[], None], seconds: float) -> str:
+        """Run a job; "" if it ended in time, else what happened. After a job that did not, use it no more."""
+        self._task["job"], self._task["error"] = job, ""
+        self._go.release()
+        if not self._done.acquire(timeout=seconds):
+            self._stop.detach()
+            return f"gave no answer in {1e3 * seconds:.3g} ms"
+        return str(self._task["error"])
+
+
+def _serve(go: Any, done: Any, task: dict[str, Any]) -> None:
+    while go.acquire() and (job := task.pop("job", None)) is not None:
+        try:
+            job()
+        except Exception as error:  # whatever a runtime makes of a driver's failure
+            task["error"] = " ".join(str(error).split()) or type(error).__name__
+        del job  # while it waits, the thread keeps no interpreter alive
+        done.release()
+
+
+def _stop(go: Any, task: dict[str, Any]) -> None:
+    task.pop("job", None)
+    go.release()
+
+
+class Accelerator:
+    """One loaded delegate, its graphs, and the watched thread they run on.
+
+    Parameters
+    ----------
+    name : the library, for messages.
+    delegate : from `load_delegate`.
+    deadline : seconds until an answer counts as none.
+    on_retire : called once, with the reason, when it is retired.
+
+    Attributes
+    ----------
+    graphs : what was built with the delegate.
+    runs, failures : how often graphs were run on it, and how often the CPU answered in its place.
+    retired : why it is no longer used; "" while it is.
+    """
+
+    def __init__(self, name: str, delegate: Any, deadline: float, on_retire: Callable[[str], None]) -> None:
+        self.name = name
+        self.delegate = delegate
+        self.deadline = deadline
+        self.graphs: list[Graph] = []
+        self.runs = self.failures = 0
+        self.retired = ""
+        self._on_retire = on_retire
+        self._watch = Watch()
+
+    def run(self, job: Callable[[], None], seconds: float | None = None) -> str:
+        """Run a job on the watched thread; "" or what went wrong."""
+        self.runs += 1
+        return self._watch.run(job, self.deadline if seconds is None else seconds)
+
+    def retire(self, reason: str) -> None:
+        """Use it no more."""
+        self.failures += 1
+        self.retired = reason
+        self.keep()
+        self._on_retire(reason)
+
+    def keep(self) -> None:
+        """Never take apart what a failed driver may still be using."""
+        keep_forever((self.delegate, self.graphs, self._watch))
+
+
+class Lane:
+    """One graph on an accelerator: call it to run the graph on the scheduler's buffers, whatever happens.
+
+    Parameters
+    ----------
+    accelerator : where it runs.
+    graph : one of the accelerator's.
+    cpu : the same graph on the CPU.
+    run_cpu : runs `cpu` on the scheduler's buffers.
+    buffer : tensor name -> the scheduler's buffer.
+    """
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        graph: Graph,
+        cpu: Graph,
+        run_cpu: Callable[[], None],
+        buffer: Callable[[str], np.ndarray],
+    ) -> None:
+        self._accelerator = accelerator
+        self._graph, self._cpu = graph, cpu
+        self._run_cpu = run_cpu
+        # copies: a call that comes back late must find nothing of the hop that is then being made
+        own = {name: np.zeros(t.shape, t.dtype) for name, t in {**graph.inputs, **graph.outputs}.items()}
+        self._job = graph.bind(own.__getitem__)
+        self._inputs = [(own[name], buffer(name)) for name in graph.inputs]
+        self._outputs = [(name, own[name], buffer(name)) for name in graph.outputs]
+        self._last = self._now()
+
+    def __call__(self) -> None:
+        """Run the graph on the NPU, or within the same call on the CPU."""
+        accelerator = self._accelerator
+        if accelerator.retired:
+            self._run_cpu()
+            return
+        for own, shared in self._inputs:
+            own[...] = shared
+        failure = accelerator.run(self._job)
+        doubt = failure or self._doubt()
+        if not doubt:
+            for _, own, shared in self._outputs:
+                shared[...] = own
+            return
+        self._run_cpu()
+        if failure or not self._agrees():
+            accelerator.retire(failure or doubt)
+
+    def try_out(self) -> str:
+        """Compare a few answers with the CPU's; "" or why the delegate cannot be used. Made once, at load."""
+        random = np.random.default_rng(0)
+        shared = {
+            name: np.empty(t.shape, t.dtype) for name, t in {**self._cpu.inputs, **self._cpu.outputs}.items()
+        }
+        run_cpu = self._cpu.bind(shared.__getitem__)
+        seconds = WARM_UP
+        for _ in range(_TRIALS):
+            for (name, tensor), (own, _) in zip(self._graph.inputs.items(), self._inputs, strict=True):
+                own[...] = shared[name][...] = tensor.quantise(random.uniform(-0.5, 0.5, tensor.shape))
+            failure = self._accelerator.run(self._job, seconds)
+            if failure:
+                return f"graph {self._graph.name}: {failure}"
+            run_cpu()
+            for name, own, _ in self._outputs:
+                if not _near(self._cpu, name, own, shared[name]):
+                    return f"graph {self._graph.name}: its answers are not those of the CPU (output {name})"
+        self._last = self._now()
+        return ""
+
+    def _now(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        return [own.copy() for own, _ in self._inputs], [own.copy() for _, own, _ in self._outputs]
+
+    def _agrees(self) -> bool:
+        return all(_near(self._cpu, name, own, shared) for name, own, shared in self._outputs)
+
+    def _doubt(self) -> str:
+        """Why the answer may be nonsense; the CPU then decides. "" if it looks like an answer."""
+        before, self._last = self._last, self._now()
+        for name, own, _ in self._outputs:
+            if own.dtype.kind == "f":
+                if not np.isfinite(own).all():
+                    return f"output {name} is not finite"
+                if np.abs(own).max() > _LARGEST:
+                    return f"output {name} is out of range"
+            else:
+                limits = np.iinfo(own.dtype)
+                if 2 * np.count_nonzero((own == limits.min) | (own == limits.max)) > own.size:
+                    return f"output {name} is out of range (at the limits of {own.dtype})"
+            if own.size > 1 and own.min() == own.max():
+                return f"output {name} is constant"
+        if _same(self._last[1], before[1]) and not _same(self._last[0], before[0]):
+            return "its outputs stay the same while its inputs change"
+        if self._accelerator.runs % _SAMPLE == 0:
+            return "its answers are not those of the CPU"
+        return ""
+
+
+def _same(now: list[np.ndarray], before: list[np.ndarray]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(now, before, strict=True))
+
+
+def _near(graph: Graph, name: str, answer: np.ndarray, cpu: np.ndarray) -> bool:
+    """True if two stored values of an output mean about the same."""
+    tensor = graph.outputs[name]
+    step = tensor.scale if tensor.dtype.kind != "f" else 1e-3
+    expected, got = tensor.dequantise(cpu), tensor.dequantise(answer)
+    if not np.isfinite(got).all():
+        return False
+    apart = float(np.sqrt(np.mean((got.astype(np.float64) - expected) ** 2)))
+    return apart <= _NEAR * float(expected.std()) + _STEPS * step
+
+
+def parse_board(name: str | None, emulate: bool | None) -> tuple[Board | None, bool]:
+    """The board that is meant, None for the plain CPU, and whether it is to be emulated.
+
+    Parameters
+    ----------
+    name : id of a board; "cpu"; "auto", the board this is; `:emulate` may follow. None: what the environment
+        variable `SEEHEAR_BOARD` says, else "cpu".
+    emulate : decides if it is given.
+
+    Raises
+    ------
+    BoardError, InputError
+        Unknown board; or a microcontroller, or nothing, which can only be emulated.
+
+    Examples
+    --------
+    >>> board, emulated = parse_board("coral-usb:emulate", None)
+    >>> board.name, emulated
+    ('Coral USB Accelerator', True)
+    """
+    if name is None:
+        name = os.environ.get(BOARD) or CPU
+    name, _, mode = name.partition(":")
+    if mode not in ("", "emulate"):
+        raise InputError(
+            f"board: expected an id, optionally followed by ':emulate', got {name + ':' + mode!r}"
+        )
+    emulate = mode == "emulate" if emulate is None else emulate
+    if name == "auto":
+        found = boards.detect()
+        board = found[-1].board if found else None
+    else:
+        board = None if name == CPU else boards.get_board(name)
+    if board is None and emulate:
+        raise InputError(
+            f"emulate: expected a board to emulate, got {name!r}; `seehear boards list` shows all"
+        )
+    if board is not None and board.kind == "microcontroller" and not emulate:
+        raise BoardError(
+            f"{board.name} has no Python: emulate it with board='{board.id}:emulate'; for the device see "
+            "docs/firmware.md"
+        )
+    return board, emulate
+
+
+def parse_placement(bundle: Bundle, placement: Mapping[str, str]) -> dict[str, str]:
+    """Graph -> target from graph or network -> target; graphs not named are left out.
+
+    Raises
+    ------
+    InputError
+        A name that is neither a graph of a hop nor a network.
+
+    Examples
+    --------
+    >>> parse_placement(bundle, {"lips": "npu"})
+    {'lips_1': 'npu', 'lips_out': 'npu'}
+    """
+    graphs = streaming_graphs(bundle.manifest)
+    networks = bundle.manifest["networks"]
+    where: dict[str, str] = {}
+    for name, target in placement.items():
+        if name in networks:
+            network = networks[name]
+            where |= dict.fromkeys(
+                [*(layer["graph"] for layer in network["layers"]), network["head"]], target
+            )
+        elif name in graphs:
+            where[name] = target
+        else:
+            known = ", ".join([*networks, *graphs])
+            raise InputError(f"placement: expected names of networks or graphs ({known}), got {name!r}")
+    return where
+
+
+def emulate(bundle: Bundle, board: Board, placement: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Enforce a board's limits on what is placed on its NPU, as `Enhancer.load(emulate=True)` does.
+
+    Parameters
+    ----------
+    bundle : the model.
+    board : the board.
+    placement : graph or network -> "npu", an NPU family of the board, or "cpu"; by default the lip net on the
+        NPU, all of it: where the device itself would quietly keep a graph on its processor, this raises.
+
+    Returns
+    -------
+    dict
+        Graph -> where it would run: the NPU family or the processor.
+
+    Raises
+    ------
+    BoardError
+        A graph does not fit; one sentence for each.
+    """
+    chosen = _chosen(bundle, board, placement)
+    for family in sorted(set(chosen.values())):
+        try:
+            boards.enforce(
+                bundle.manifest, board, [name for name in chosen if chosen[name] == family], family
+            )
+        except BoardError as error:
+            raise BoardError(
+                f"{error} What is meant for the processor: placement={{'GRAPH': 'cpu'}}."
+            ) from error
+    problems = boards.check(bundle.manifest, board).problems
+    if problems:
+        raise BoardError(" ".join(problems))
+    return {name: chosen.get(name, board.fallback.id) for name in streaming_graphs(bundle.manifest)}
+
+
+def _default(bundle: Bundle) -> dict[str, str]:
+    return {name: "npu" for name in NPU_NETWORKS if name in bundle.manifest["networks"]}
+
+
+def _chosen(bundle: Bundle, board: Board, placement: Mapping[str, str] | None) -> dict[str, str]:
+    """Graph -> NPU family, for the graphs that are meant for an NPU, whether they fit or not."""
+    if not board.npus:
+        if placement and set(parse_placement(bundle, placement).values()) - {CPU, board.fallback.id}:
+            raise BoardError(f"{board.name} has no NPU: place everything on the CPU.")
+        return {}
+    families = [npu.family.id for npu in board.npus]
+    chosen = {}
+    for name, target in parse_placement(bundle, _default(bundle) if placement is None else placement).items():
+        if target in (CPU, board.fallback.id):
+            continue
+        if target != "npu" and target not in families:
+            expected = ", ".join(["npu", *families, CPU])
+            raise BoardError(f"placement: {board.name} has no {target!r}; expected one of {expected}.")
+        chosen[name] = families[0] if target == "npu" else target
+    return chosen
+
+
+class Placer:
+    """Puts graphs of one scheduler on NPUs.
+
+    Parameters
+    ----------
+    scheduler, invoker, bundle : of one `Enhancer`.
+    on_event : called with each `DelegateEvent`; those of a retirement come from within `process`.
+
+    Attributes
+    ----------
+    accelerators : all delegates that were put to work, retired ones included.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        invoker: Invoker,
+        bundle: Bundle,
+        on_event: Callable[[DelegateEvent], None],
+    ) -> None:
+        self._scheduler, self._invoker, self._bundle = scheduler, invoker, bundle
+        self._on_event = on_event
+        self._cpu_runs = list(invoker.runs)
+        self._where: dict[str, Accelerator] = {}
+        self.accelerators: list[Accelerator] = []
+
+    @property
+    def placement(self) -> dict[str, str]:
+        """Graph -> where it runs now: "cpu" or the delegate's library."""
+        used = {graph: each.name for graph, each in self._where.items() if not each.retired}
+        return {graph: used.get(graph, CPU) for graph in self._scheduler.graph_names}
+
+    def place(
+        self,
+        board: Board | None,
+        library: str | None,
+        options: Mapping[str, str],
+        placement: Mapping[str, str] | None,
+        deadline: float,
+    ) -> None:
+        """Put graphs on NPUs; what cannot be put there stays on the CPU and is told as an event.
+
+        Parameters
+        ----------
+        board : whose NPUs; None with a library of one's own.
+        library : a delegate to use in place of the board's.
+        options : for the delegate, over the board's own.
+        placement : graph or network -> "npu", an NPU family, or "cpu"; by default `boards.default_placement`.
+        deadline : seconds for each run of a graph.
+
+        Without `placement` the graphs of the lip net that fit are placed, and an event tells of the others.
+
+        Raises
+        ------
+        InputError, BoardError
+            The placement names what is not there.
+        """
+        for family, graphs in self._plan(board, library, placement).items():
+            profile = None if board is None or family == "npu" else boards.get_family(family)
+            tell = partial(_tell, self._on_event, self._scheduler, graphs)
+            try:
+                self._put(board, profile, library, options, graphs, deadline, tell)
+            except DelegateError as error:
+                tell("unavailable", library or (profile.name if profile else family), str(error))
+
+    def _plan(
+        self, board: Board | None, library: str | None, placement: Mapping[str, str] | None
+    ) -> dict[str, list[str]]:
+        """NPU family (or "npu" without a board) -> graphs."""
+        bundle = self._bundle
+        if board is not None and board.npus:
+            chosen = _chosen(bundle, board, placement)
+            if placement is None and library is None:
+                chosen = self._fitting(board, chosen)
+        elif library is not None:
+            wanted = parse_placement(bundle, _default(bundle) if placement is None else placement)
+            chosen = {name: "npu" for name, target in wanted.items() if target != CPU}
+        elif placement and set(parse_placement(bundle, placement).values()) != {CPU}:
+            raise InputError("placement: expected also a board with an NPU, or a delegate")
+        else:
+            chosen = {}
+        plan: dict[str, list[str]] = {}
+        for name, family in chosen.items():
+            plan.setdefault(family, []).append(name)
+        return plan
+
+    def _fitting(self, board: Board, chosen: Mapping[str, str]) -> dict[str, str]:
+        """Those of the chosen graphs that an NPU of the board takes, and which; the others are told."""
+        manifest = self._bundle.manifest
+        where = boards.default_placement(manifest, board)
+        for place in boards.check(manifest, board).placements:
+            if place.graph in chosen and where[place.graph] == board.fallback.id and place.reasons:
+                name = boards.get_family(place.family).name
+                _tell(
+                    self._on_event,
+                    self._scheduler,
+                    [place.graph],
+                    "unavailable",
+                    name,
+                    "; ".join(place.reasons),
+                )
+        return {name: where[name] for name in chosen if where[name] != board.fallback.id}
+
+    def _put(
+        self,
+        board: Board | None,
+        family: Family | None,
+        library: str | None,
+        options: Mapping[str, str],
+        graphs: list[str],
+        deadline: float,
+        tell: Callable[[str, str, str], None],
+    ) -> None:
+        libraries: Iterable[str] = [library] if library else ()
+        compiled: dict[str, bytes] = {}
+        if family is not None and board is not None:
+            if library is None:
+                if family.interface != "tflite-delegate" or family.delegate is None:
+                    raise DelegateError(f"{INTERFACES[family.interface]}: name a delegate of your own")
+                libraries = family.delegate.libraries
+            if family.delegate is not None:
+                options = {**family.delegate.default_options, **options}
+            compiled = self._compiled(board, family, graphs, own=library is not None)
+        delegate, name = load_delegate(self._invoker.runtime, libraries, options)
+        accelerator = Accelerator(name, delegate, deadline, partial(tell, "retired", name))
+        try:
+            lanes = {graph: self._lane(accelerator, graph, compiled.get(graph)) for graph in graphs}
+        except SeehearError as error:
+            accelerator.keep()
+            keep_forever(error)  # its traceback may hold a half-built interpreter
+            raise DelegateError(str(error)) from error
+        accelerator.runs = 0  # from here on the application's
+        self.accelerators.append(accelerator)
+        for graph, lane in lanes.items():
+            self._invoker.runs[self._scheduler.graph_names.index(graph)] = lane
+            self._where[graph] = accelerator
+
+    def _lane(self, accelerator: Accelerator, name: str, compiled: bytes | None) -> Lane:
+        graph = Graph(self._bundle, name, [accelerator.delegate], compiled)
+        accelerator.graphs.append(graph)
+        if not graph.delegated:
+            raise DelegateError(f"it takes no operator of graph {name}: `seehear boards explain` may say why")
+        number = self._scheduler.graph_names.index(name)
+        buffer = partial(self._scheduler.buffer, number)
+        lane = Lane(accelerator, graph, self._invoker.graphs[number], self._cpu_runs[number], buffer)
+        wrong = lane.try_out()
+        if wrong:
+            raise DelegateError(wrong)
+        return lane
+
+    def _compiled(self, board: Board, family: Family, graphs: list[str], own: bool) -> dict[str, bytes]:
+        """Graph -> its compiled form, where the family wants one; a delegate of one's own may do without."""
+        accelerator = next((npu.accelerator for npu in board.npus if npu.family is family), "")
+        there = {
+            name: self._bundle.compiled[name][accelerator]
+            for name in graphs
+            if accelerator in self._bundle.compiled.get(name, {})
+        }
+        missing = [name for name in graphs if name not in there]
+        if missing and family.compile is not None and family.compile.required and not own:
+            raise DelegateError(
+                f"{', '.join(missing)} not compiled for {accelerator}: "
+                f"seehear-convert compile BUNDLE --board {board.id} -o NEW"
+            )
+        return there
+
+
+def _tell(
+    on_event: Callable[[DelegateEvent], None],
+    scheduler: Scheduler,
+    graphs: Iterable[str],
+    kind: str,
+    delegate: str,
+    reason: str,
+) -> None:
+    event = DelegateEvent(kind, delegate, tuple(graphs), reason, scheduler.now)
+    _log.warning("%s", event)
+    try:
+        on_event(event)
+    except Exception:
+        # an application's mistake must not cost a hop
+        _log.exception("on_event failed")

@@ -1,0 +1,366 @@
+"""Whatever a delegate does, every hop is made, and made as the CPU would have made it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seehear import Enhancer
+from seehear.bundle import Bundle, write_bundle
+from seehear.delegates import DelegateEvent, Watch
+from seehear.errors import BoardError, InputError
+
+from .conftest import LIPS, PATIENT, TRIALS
+
+Listen = Callable[..., np.ndarray]
+Same = Callable[[np.ndarray, np.ndarray], None]
+
+#: Calls made before the first hop, if the lip net is placed.
+BEFORE = TRIALS * len(LIPS)
+
+FAULTS_AT_INVOKE = ("invoke", "hang", "zero", "rails", "frozen")
+FAULTS_AT_LOAD = ("create", "prepare", "nothing")
+
+
+def load(
+    model: Bundle, library: str, fault: str = "", at: int = 0, hang_ms: int = 300, **more: Any
+) -> Enhancer:
+    options = {"fault": fault, "at": str(BEFORE + at), "hang_ms": str(hang_ms)}
+    more.setdefault("deadline_ms", 20 if fault == "hang" else 1e3 * PATIENT)
+    return Enhancer.load(model, delegate=library, delegate_options=options, **more)
+
+
+def lost(enhancer: Enhancer) -> float:
+    return sum(enhancer.stats[f"{net}_failures"] for net in ("audio", "lip", "gate"))
+
+
+def test_a_delegate_that_works_runs_the_lip_net(
+    model: Bundle, fake_npu: str, listen: Listen, by_cpu: np.ndarray, same: Same
+) -> None:
+    enhancer = load(model, fake_npu)
+    assert {name for name, where in enhancer.placement.items() if where == fake_npu} == set(LIPS)
+    same(listen(enhancer), by_cpu)
+    stats = enhancer.stats
+    assert stats["delegate_runs"] == len(LIPS) * stats["lip_runs"] > 20
+    assert stats["delegate_failures"] == stats["delegates_retired"] == 0 and not enhancer.events
+
+
+def test_all_graphs_may_be_placed(
+    model: Bundle, fake_npu: str, listen: Listen, by_cpu: np.ndarray, same: Same
+) -> None:
+    enhancer = load(
+        model, fake_npu, placement={"audio": "npu", "lips": "npu", "gate_1": "npu", "gate_out": "cpu"}
+    )
+    assert [name for name, where in enhancer.placement.items() if where == "cpu"] == ["gate_out"]
+    same(listen(enhancer), by_cpu)
+    assert enhancer.stats["delegate_failures"] == 0
+
+
+@pytest.mark.parametrize("fault", FAULTS_AT_LOAD)
+def test_a_delegate_that_fails_at_load_is_told_and_the_cpu_runs(
+    model: Bundle, fake_npu: str, listen: Listen, by_cpu: np.ndarray, fault: str
+) -> None:
+    told: list[DelegateEvent] = []
+    enhancer = load(model, fake_npu, fault, on_event=told.append)
+    reason = {
+        "create": "no device",
+        "prepare": "no room in the command queue",
+        "nothing": "takes no operator",
+    }
+    assert [event.kind for event in told] == ["unavailable"] and reason[fault] in told[0].reason
+    assert list(enhancer.events) == told and told[0].graphs == LIPS
+    np.testing.assert_array_equal(listen(enhancer), by_cpu)
+    assert set(enhancer.placement.values()) == {"cpu"} and enhancer.stats["delegate_runs"] == 0
+
+
+@pytest.mark.parametrize("fault", FAULTS_AT_INVOKE)
+@pytest.mark.parametrize("at", [1, 2, 14])
+def test_a_delegate_that_fails_in_a_hop_is_retired_within_it(
+    model: Bundle, fake_npu: str, listen: Listen, by_cpu: np.ndarray, same: Same, fault: str, at: int
+) -> None:
+    enhancer = load(model, fake_npu, fault, at)
+    same(listen(enhancer), by_cpu)
+    stats = enhancer.stats
+    assert lost(enhancer) == 0 and stats["hops"] == 100
+    assert stats["delegates_retired"] == stats["delegate_failures"] == 1
+    # an answer that stands still may still be right: then nobody is retired yet
+    assert stats["delegate_runs"] == at or (fault == "frozen" and stats["delegate_runs"] > at)
+    (event,) = enhancer.events
+    reason = {
+        "invoke": "bus error", "hang": "no answer in 20 ms", "zero": "is constant", "rails": "out of range",
+        "frozen": "stay the same",
+    }  # fmt: skip
+    assert event.kind == "retired" and reason[fault] in event.reason and 0 < event.seconds < 1
+    assert set(enhancer.placement.values()) == {"cpu"}
+
+
+@pytest.mark.parametrize(("fault", "reason"), [("nan", "not finite"), ("range", "out of range")])
+def test_float_answers_that_are_no_numbers_are_seen(
+    float_model: Bundle, fake_npu: str, listen: Listen, fault: str, reason: str
+) -> None:
+    expected = listen(Enhancer.load(float_model))
+    enhancer = load(float_model, fake_npu, fault, at=5)
+    np.testing.assert_allclose(listen(enhancer), expected, atol=1e-4)
+    (event,) = enhancer.events
+    assert event.kind == "retired" and reason in event.reason and lost(enhancer) == 0
+
+
+def test_noise_that_looks_like_an_answer_is_found_within_a_second(
+    model: Bundle, fake_npu: str, listen: Listen
+) -> None:
+    enhancer = load(model, fake_npu, "noise", at=3)
+    listen(enhancer, 200)
+    (event,) = enhancer.events
+    assert "not those of the CPU" in event.reason and event.seconds < 1.2
+
+
+def test_a_delegate_that_answers_nonsense_from_the_start_is_not_used(model: Bundle, fake_npu: str) -> None:
+    enhancer = load(model, fake_npu, "noise", at=-BEFORE)
+    (event,) = enhancer.events
+    assert event.kind == "unavailable" and "not those of the CPU" in event.reason
+
+
+def test_a_constant_answer_that_is_right_retires_nobody(fake_npu: str, model: Bundle) -> None:
+    """A head whose sigmoid is at its limit gives the same value everywhere: the CPU says so too."""
+    enhancer = load(model, fake_npu)
+    number = enhancer.scheduler.graph_names.index("lips_1")
+    lane = enhancer.invoker.runs[number]
+    buffers = {name: enhancer.scheduler.buffer(number, name) for name in ("x", "h", "gx", "gh")}
+    for value in (5, 5, 6):  # the same inputs twice: the same outputs are right
+        buffers["x"][...] = buffers["h"][...] = value
+        lane()
+    assert not enhancer.events
+
+
+def test_a_thousand_failures_lose_no_hop(
+    model: Bundle, fake_npu: str, talk: Callable[[int], Iterator[Any]], same: Same
+) -> None:
+    cpu, npu = Enhancer.load(model), Enhancer.load(model)
+    cpu.visual_delay_ms = npu.visual_delay_ms = 0
+    random = np.random.default_rng(5)
+    faults = FAULTS_AT_LOAD + FAULTS_AT_INVOKE
+    expected, got = [], []
+    failures = 0
+    for block, points, t in talk(60_000):
+        if npu.placement["lips_1"] == "cpu":  # the last delegate is gone: the next one
+            if failures == 1000:
+                break
+            fault = faults[int(random.integers(len(faults)))]
+            at = BEFORE + int(random.integers(1, 4))
+            npu.use_delegate(fake_npu, {"fault": fault, "at": str(at), "hang_ms": "100"})
+            failures += 1
+        for enhancer, out in ((cpu, expected), (npu, got)):
+            if points is not None:
+                enhancer.see_landmarks(points, t)
+            out.append(enhancer.process(block))
+    stats = npu.stats
+    print(f"{failures} failures, {stats['hops']:.0f} hops, {stats['delegates_retired']:.0f} retired")
+    assert failures == 1000 and stats["hops"] == len(got) and lost(npu) == 0
+    assert stats["delegates_retired"] > 500
+    same(np.concatenate(got), np.concatenate(expected))
+
+
+def test_a_hang_costs_its_hop_the_deadline_and_no_more(model: Bundle, fake_npu: str, listen: Listen) -> None:
+    enhancer = load(model, fake_npu, "hang", at=1, hang_ms=60_000, deadline_ms=4)
+    begin = time.perf_counter()
+    listen(enhancer, 40)
+    assert time.perf_counter() - begin < 10
+    assert "no answer in 4 ms" in enhancer.events[0].reason
+
+
+def test_an_answer_that_comes_late_changes_nothing(
+    model: Bundle, fake_npu: str, talk: Callable[[int], Iterator[Any]], by_cpu: np.ndarray, same: Same
+) -> None:
+    enhancer = load(model, fake_npu, "hang", at=3, hang_ms=60, deadline_ms=20)
+    enhancer.visual_delay_ms = 0
+    out = []
+    for block, points, t in talk(100):
+        if points is not None:
+            enhancer.see_landmarks(points, t)
+        out.append(enhancer.process(block))
+        if enhancer.events:
+            time.sleep(0.002)  # the answer falls into one of these
+    same(np.concatenate(out), by_cpu)
+
+
+def test_a_process_ends_while_a_delegate_hangs(fake_npu: str) -> None:
+    code = """
+import sys, numpy, seehear
+enhancer = seehear.Enhancer.load(delegate=sys.argv[1], deadline_ms=5,
+    delegate_options={"fault": "hang", "at": "9", "hang_ms": "600000"})
+points = numpy.random.default_rng(0).uniform(20, 140, (50, 2)).astype(numpy.float32)
+enhancer.visual_delay_ms = 0
+for hop in range(40):
+    enhancer.see_landmarks(points + 0.1 * hop, hop / 100)
+    enhancer.process(numpy.zeros(160, numpy.float32))
+print(enhancer.events[0].reason)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, fake_npu], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0 and "no answer" in done.stdout, done.stderr
+
+
+def test_a_delegate_can_be_put_back_to_work(
+    model: Bundle, fake_npu: str, listen: Listen, by_cpu: np.ndarray, same: Same
+) -> None:
+    enhancer = load(model, fake_npu, "invoke", at=1)
+    same(listen(enhancer), by_cpu)
+    enhancer.use_delegate(fake_npu, deadline_ms=1e3 * PATIENT)
+    enhancer.reset()
+    same(listen(enhancer), by_cpu)
+    assert enhancer.placement["lips_1"] == fake_npu and enhancer.stats["delegates_retired"] == 1
+
+
+def test_a_mistake_of_the_application_costs_no_hop(
+    model: Bundle,
+    fake_npu: str,
+    listen: Listen,
+    by_cpu: np.ndarray,
+    same: Same,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(event: DelegateEvent) -> None:
+        raise KeyError("oops")
+
+    enhancer = load(model, fake_npu, "invoke", at=2, on_event=broken)
+    same(listen(enhancer), by_cpu)
+    assert "on_event failed" in caplog.text and "bus error" in caplog.text
+
+
+def test_an_enhancer_that_is_dropped_goes_with_its_delegate_and_thread(model: Bundle, fake_npu: str) -> None:
+    enhancer = load(model, fake_npu)
+    watched = weakref.ref(enhancer), weakref.ref(enhancer.invoker), weakref.ref(enhancer.invoker.graphs[0])
+    del enhancer
+    gc.collect()
+    assert [each() for each in watched] == [None] * 3
+
+
+def test_a_library_that_is_not_there_names_itself(model: Bundle) -> None:
+    enhancer = Enhancer.load(model, delegate="/no/such/lib.so")
+    (event,) = enhancer.events
+    assert event.kind == "unavailable" and event.delegate == "/no/such/lib.so" and "doctor" in event.reason
+
+
+def test_a_library_that_is_no_delegate_is_told(model: Bundle, tmp_path: Path) -> None:
+    enhancer = Enhancer.load(model, delegate="libm.so.6")
+    assert "tflite_plugin_create_delegate" in enhancer.events[0].reason
+    (tmp_path / "text.so").write_text("no library")
+    assert Enhancer.load(model, delegate=str(tmp_path / "text.so")).events[0].kind == "unavailable"
+
+
+def test_a_board_whose_driver_is_missing_runs_on_the_cpu(
+    model: Bundle, listen: Listen, by_cpu: np.ndarray
+) -> None:
+    enhancer = Enhancer.load(model, board="imx8m-plus")
+    (event,) = enhancer.events
+    assert event.kind == "unavailable" and "libvx_delegate.so" in event.reason
+    np.testing.assert_array_equal(listen(enhancer), by_cpu)
+
+
+def test_a_board_that_needs_compiled_graphs_says_how_to_get_them(model: Bundle) -> None:
+    (event,) = Enhancer.load(model, board="imx93").events
+    assert "seehear-convert compile BUNDLE --board imx93" in event.reason
+
+
+def test_a_board_with_a_runtime_of_its_own_says_so(model: Bundle) -> None:
+    (event,) = Enhancer.load(model, board="rk3588", placement={"lips": "rknn"}).events
+    assert "not a TFLite delegate" in event.reason
+
+
+def test_a_board_loads_its_own_library_and_the_compiled_graphs(
+    model: Bundle, fake_npu: str, tmp_path: Path
+) -> None:
+    """The compiled graphs are stood for by the originals, which any interpreter can run."""
+    shutil.copy(fake_npu, tmp_path / "libethosu_delegate.so")
+    manifest = {
+        **model.manifest,
+        "graphs": {name: dict(graph) for name, graph in model.manifest["graphs"].items()},
+    }
+    for name in LIPS:
+        made = {"file": f"{name}.ethos-u65-256.tflite", "tool": "none"}
+        manifest["graphs"][name]["compiled"] = {"ethos-u65-256": made}
+    compiled = {name: {"ethos-u65-256": model.graphs[name]} for name in LIPS}
+    path = tmp_path / "compiled.seehear"
+    write_bundle(path, manifest, model.graphs, compiled=compiled)
+    code = (
+        "import sys, seehear; enhancer = seehear.Enhancer.load(sys.argv[1]); "
+        "print(enhancer.placement['lips_1'], enhancer.placement['audio_1'], list(enhancer.events))"
+    )
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path), "SEEHEAR_BOARD": "imx93"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.strip() == "libethosu_delegate.so cpu []", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"placement": {"mouth": "npu"}}, InputError, "got 'mouth'"),
+        ({"placement": {"lips": "npu"}}, InputError, "a board with an NPU, or a delegate"),
+        ({"board": "raspberry-pi-4", "placement": {"lips": "npu"}}, InputError, "a board with an NPU"),
+        ({"board": "raspberry-pi-4:emulate", "placement": {"lips": "npu"}}, BoardError, "has no NPU"),
+        ({"board": "imx93", "placement": {"lips": "vx"}}, BoardError, "expected one of npu, ethos-u65, cpu"),
+        ({"board": "nimbus"}, BoardError, "'nimbus' is not known"),
+        ({"board": "coral-usb:fast"}, InputError, "':emulate'"),
+        ({"board": "corstone-300"}, BoardError, "emulate it"),
+        ({"board": "cpu:emulate"}, InputError, "expected a board to emulate"),
+        ({"delegate": "lib.so", "deadline_ms": 0}, InputError, "above 0"),
+        ({"board": "coral-usb:emulate", "delegate": "lib.so"}, InputError, "without a delegate"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_sentence(
+    model: Bundle, arguments: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        Enhancer.load(model, **arguments)
+
+
+def test_a_graph_that_does_not_fit_the_npu_is_told(float_model: Bundle) -> None:
+    events = Enhancer.load(float_model, board="imx8m-plus").events
+    assert [event.graphs for event in events] == [(name,) for name in LIPS]
+    assert all("it is float32" in event.reason for event in events)
+
+
+def test_an_audio_only_model_has_nothing_to_place(model: Bundle, fake_npu: str) -> None:
+    manifest = dict(model.manifest)
+    manifest["networks"] = {"audio": manifest["networks"]["audio"]}
+    manifest.pop("visual"), manifest.pop("vision", None)
+    enhancer = Enhancer.load(replace(model, manifest=manifest), delegate=fake_npu)
+    assert set(enhancer.placement.values()) == {"cpu"} and not enhancer.events
+
+
+def test_a_watch_that_is_dropped_ends_its_thread() -> None:
+    def broken() -> None:
+        raise RuntimeError("bus error")
+
+    watch = Watch()
+    assert watch.run(lambda: None, PATIENT) == ""
+    assert watch.run(broken, PATIENT) == "bus error"
+    count = sum(thread.name == "seehear NPU" for thread in threading.enumerate())
+    del watch
+    deadline = time.monotonic() + PATIENT
+    while (
+        sum(t.name == "seehear NPU" for t in threading.enumerate()) >= count and time.monotonic() < deadline
+    ):
+        time.sleep(0.01)
+    assert sum(thread.name == "seehear NPU" for thread in threading.enumerate()) < count
