@@ -47,7 +47,9 @@ def test_the_portrait_is_found_and_eyes_nose_mouth_and_chin_are_where_they_are(
     }
     unit = eye_distance(points)
     for mesh, place in expected.items():
-        assert np.linalg.norm(points[INDEX[mesh]] - place) < 0.16 * unit, mesh
+        # the chin has no sharp end: more room for it
+        room = 0.25 if mesh == 152 else 0.16
+        assert np.linalg.norm(points[INDEX[mesh]] - place) < room * unit, mesh
 
 
 def test_lip_opening_follows_the_mouth_of_a_swaying_head(
