@@ -72,8 +72,10 @@ class HopScheduler {
   const float* mask() const { return mask_.data(); }  // fused, before floor and strength
   const FaceState& face() const { return face_; }
   Counters& counters() { return counters_; }
+  const Counters& counters() const { return counters_; }
 
   Vector<Graph>& graphs() { return graphs_; }
+  const Vector<Graph>& graphs() const { return graphs_; }
 
  private:
   struct Source {

@@ -3,9 +3,12 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <cstring>
 #include <memory>
 
+#include "flat_model.h"
 #include "hop_scheduler.h"
+#include "int8_executor.h"
 #include "lip_features.h"
 #include "lip_geometry.h"
 #include "manifest.h"
@@ -66,7 +69,25 @@ py::array ReadOnlyView(const float* values, int size, const py::handle& owner) {
 struct PyScheduler {
   HopScheduler core;
   PythonInvoke invoke;
+  Int8Executor executor;
+  std::vector<uint32_t> image;  // of the executor, in whole words: its tables are read in place
 };
+
+void UseFlatModel(PyScheduler& self, const py::bytes& image) {
+  const std::string bytes = image;
+  std::vector<uint32_t> words((bytes.size() + 3) / 4);
+  std::memcpy(words.data(), bytes.data(), bytes.size());
+  ModelImage flat;
+  SchedulerConfig config;
+  Vector<Int8Graph> layers;
+  Int8Executor executor;
+  Check(flat.Open(words.data(), bytes.size()));
+  Check(flat.Read(&config, &layers));
+  Check(executor.Prepare(&self.core.graphs(), layers));
+  self.image = std::move(words);
+  self.executor = std::move(executor);
+  self.core.set_invoke(self.executor.invoke());
+}
 
 std::shared_ptr<PyScheduler> MakeScheduler(const py::dict& manifest) {
   auto self = std::make_shared<PyScheduler>();
@@ -177,6 +198,7 @@ void BindScheduler(py::module_& m) {
             self.core.set_invoke({reinterpret_cast<InvokeFunction>(fn_ptr), reinterpret_cast<void*>(ctx)});
           },
           py::arg("fn_ptr"), py::arg("ctx"))
+      .def("use_flat_model", &UseFlatModel, py::arg("image"))
       .def(
           "process",
           [](PyScheduler& self, const py::array& block, const py::array& out) {
@@ -459,4 +481,5 @@ PYBIND11_MODULE(_core, m) {
   seehear::bindings::BindScheduler(m);
   seehear::bindings::BindStream(m);
   seehear::bindings::BindStages(m);
+  seehear::bindings::BindFlatModel(m);
 }
