@@ -13,7 +13,14 @@ import pytest
 import seehear
 from seehear import Enhancer
 from seehear.bundle import Bundle
-from seehear.errors import BoardError, BundleError, InputError, MediaError, MissingExtraError, RuntimeUnavailableError
+from seehear.errors import (
+    BoardError,
+    BundleError,
+    InputError,
+    MediaError,
+    MissingExtraError,
+    RuntimeUnavailableError,
+)
 
 Landmarks = Callable[[float], np.ndarray]
 MakeVideo = Callable[..., Path]
