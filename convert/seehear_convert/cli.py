@@ -1,4 +1,4 @@
-"""`seehear-convert`: prepare | train | quantize | evaluate | bundle | mixtures, one command each, resumable, with progress."""
+"""`seehear-convert`: prepare | train | quantize | evaluate | bundle | compile | mixtures, one command each, resumable, with progress."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from seehear.errors import SeehearError
 
 from . import corpus
 from .corpus import Clip
@@ -174,6 +175,22 @@ def _card(args: argparse.Namespace) -> dict[str, Any]:
     return {"card": str(args.out)}
 
 
+def _compile(args: argparse.Namespace) -> dict[str, Any]:
+    from . import compile as npu
+
+    if args.estimate:
+        estimates = npu.estimate(args.bundle)
+        print(npu.estimate_table(args.bundle, estimates))
+        return {
+            each.accelerator: {"ms_per_hop": round(each.ms, 4), "cycles_per_hop": each.cycles}
+            for each in estimates
+        }
+    if not args.board or not args.out:
+        raise ValueError("expected --board BOARD and -o NEW, or --estimate")
+    written = npu.compile_bundle(args.bundle, args.board, args.out, args.rknn_python)
+    return npu.summary(written, args.out, args.board)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(
@@ -228,6 +245,16 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--float", action="store_true", help="float32 graphs, the reference of the int8 ones")
     p.add_argument("--scores", type=Path, help="summary.json of evaluate, kept in the manifest")
 
+    p = commands.add_parser(
+        "compile", help="compile a bundle's graphs for a board's NPU, beside the originals"
+    )
+    p.set_defaults(run_command=_compile)
+    p.add_argument("bundle", help="name or path of a bundle")
+    p.add_argument("--board", help="id of a board (`seehear boards list`)")
+    p.add_argument("-o", "--out", type=Path, metavar="NEW", help="the new bundle")
+    p.add_argument("--rknn-python", type=Path, help="interpreter of an environment with rknn-toolkit2")
+    p.add_argument("--estimate", action="store_true", help="print Vela's estimates for three Ethos-U instead")
+
     p = commands.add_parser("evaluate", help="PESQ, STOI, ESTOI, SI-SDR on a list of mixtures, with controls")
     p.set_defaults(run_command=_evaluate)
     p.add_argument(
@@ -264,7 +291,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         print(json.dumps(args.run_command(args)))
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, SeehearError) as error:
         print(f"seehear-convert {args.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

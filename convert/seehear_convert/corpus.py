@@ -250,8 +250,15 @@ class Store:
             raise ValueError(f"{folder} holds no prepared data: run `seehear-convert prepare` first")
         self.audio: NDArray[np.int16] = np.load(folder / "audio.npy", mmap_mode="r")
         self.clips = [Clip(**c) for c in json.loads((folder / "clips.json").read_text(encoding="utf-8"))]
-        with np.load(folder / "lips.npz") as lips:
-            self.lips: dict[str, NDArray[np.float32]] = {k: lips[k] for k in lips.files}
+        self.lips = self._arrays(folder / "lips.npz")
+        self.imagined = self._arrays(folder / "imagined_lips.npz")
+
+    @staticmethod
+    def _arrays(file: Path) -> dict[str, NDArray[np.float32]]:
+        if not file.exists():
+            return {}
+        with np.load(file) as arrays:
+            return {k: arrays[k] for k in arrays.files}
 
     def sound(self, clip: Clip) -> NDArray[np.float32]:
         """Samples (n,) of a clip in [-1, 1]."""

@@ -63,12 +63,23 @@ def _rooms(rng: np.random.Generator, count: int) -> list[F32]:
 
 
 class MixtureMaker:
-    """Draws mixtures from a store. ``lips`` = True draws targets with a tracked face only."""
+    """Draws mixtures from a store.
+
+    ``lips`` = True draws targets with lips only: of talkers with a face, and for a share ``imagined`` of the targets of voices
+    whose lips are imagined (imagined_lips.py), if the store has them.
+    """
 
     def __init__(
-        self, store: Store, split: str, seconds: float, lips: bool = False, ship_only: bool = True
+        self,
+        store: Store,
+        split: str,
+        seconds: float,
+        lips: bool = False,
+        ship_only: bool = True,
+        imagined: float = 0.0,
     ) -> None:
         self.store = store
+        self.imagined = imagined if store.imagined else 0.0
         self.n = int(seconds * RATE)
         self.lips = lips
         speech = store.select("speech", split, ship_only)
@@ -118,8 +129,8 @@ class MixtureMaker:
             out = np.concatenate(
                 [out, np.asarray(resample_poly(x, up, down), np.float32) if up != down else x]
             )
-            same = self.by_talker.get(clip.talker)
-            clip = same[int(rng.integers(len(same)))] if same else clip
+            same = self.by_talker.get(clip.talker, [clip])
+            clip = same[int(rng.integers(len(same)))]
         return out[:n]
 
     def _microphone(self, rng: np.random.Generator, x: F32, room: bool) -> F32:
@@ -191,22 +202,25 @@ class MixtureMaker:
     def _face_track(self, rng: np.random.Generator) -> tuple[F32, F32, F32, str]:
         """Speech (n,), lip distances and image times of one talker: excerpts of 1 to 2.5 s joined, never whole clips."""
         clip = self._face(rng)
+        if rng.random() < self.imagined:
+            clip = self.voices[int(rng.integers(len(self.voices)))]
         sounds: list[F32] = []
         distances: list[F32] = []
         times: list[F32] = []
         at = 0.0
         while at * RATE < self.n:
             x, start = self._piece(clip, int(rng.uniform(1.0, 2.5) * RATE), rng)
-            d = self.store.lips[clip.id]
+            d = self.store.lips[clip.id] if clip.id in self.store.lips else self.store.imagined[clip.id]
             image_t = np.arange(len(d)) / IMAGE_RATE - start
             inside = (image_t >= 0) & (image_t < len(x) / RATE)
             sounds.append(x)
             distances.append(d[inside])
             times.append((image_t[inside] + at).astype(np.float32))
             at += len(x) / RATE
-            same = self.by_talker[clip.talker]
+            same = self.by_talker.get(clip.talker, [clip])
             clip = same[int(rng.integers(len(same)))]
-        return np.concatenate(sounds)[: self.n], np.concatenate(distances), np.concatenate(times), clip.talker
+        talker = clip.talker if clip.talker in self.by_talker else clip.id
+        return np.concatenate(sounds)[: self.n], np.concatenate(distances), np.concatenate(times), talker
 
     def draw_face(self, rng: np.random.Generator) -> Excerpt:
         """Clean speech and its lips, no noise: what the second network learns from."""

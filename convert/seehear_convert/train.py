@@ -42,6 +42,7 @@ class Config:
     learning_rate: float = 1.5e-3
     gate_cost: float = 0.0005
     mismatch: float = 0.15
+    imagined: float = 0.6
 
     @staticmethod
     def load(path: Path) -> Config:
@@ -71,7 +72,12 @@ class BatchMaker:
             self.spec.mean = np.asarray(stats["features"]["mean"], np.float32)
             self.spec.std = np.asarray(stats["features"]["std"], np.float32)
         self.maker = MixtureMaker(
-            Store(store), split, config.seconds, lips=net != "audio", ship_only=config.ship_only
+            Store(store),
+            split,
+            config.seconds,
+            lips=net != "audio",
+            ship_only=config.ship_only,
+            imagined=config.imagined if net == "gate" else 0.0,
         )
 
     def lips(self, excerpt: Any, rng: np.random.Generator) -> F32:
