@@ -42,11 +42,9 @@ void RecurrentCell::StepLstm(const float* g) noexcept {
   float* __restrict next_c = next_c_.data();
   float* __restrict next = next_h_.data();
   for (int i = 0; i < units; ++i) {
-    const float input = Sigmoid(g[i]), forget = Sigmoid(g[units + i]);
-    const float candidate = Tanh(g[2 * units + i]), output = Sigmoid(g[3 * units + i]);
-    next_c[i] = forget * c[i] + input * candidate;
-    next[i] = output * Tanh(next_c[i]);
+    next_c[i] = Sigmoid(g[units + i]) * c[i] + Sigmoid(g[i]) * Tanh(g[2 * units + i]);
   }
+  for (int i = 0; i < units; ++i) next[i] = Sigmoid(g[3 * units + i]) * Tanh(next_c[i]);
 }
 
 void RecurrentCell::Commit() noexcept {

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from golden import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,8 +60,6 @@ def test_block_size_changes_no_bit(make: Make, rate: int, size: int) -> None:
 @settings(max_examples=25, deadline=None)
 @given(cuts=st.lists(st.integers(0, 700), max_size=12), rate=st.integers(8000, 48000))
 def test_any_cutting_at_any_rate_gives_the_same_bits(cuts: list[int], rate: int) -> None:
-    from golden import reference
-
     scheduler = _core.HopScheduler(reference.manifest())  # no graphs: passes through
     stream = _core.Stream(scheduler, rate)
     x = noise(4000)
