@@ -10,7 +10,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
 
-PACKAGED := $(shell find csrc sdk convert boards -type f ! -path '*/__pycache__/*' ! -path '*.egg-info/*' ! -name '*_test.cc')
+PACKAGED := $(shell find csrc sdk convert boards -type f ! -path '*/__pycache__/*' ! -path '*/.*' ! -path '*.egg-info/*' ! -name '*_test.cc')
 WHEEL := build/wheel/.built
 HOST := build/host
 
