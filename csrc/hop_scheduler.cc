@@ -86,11 +86,10 @@ Status HopScheduler::Prepare(const SchedulerConfig& config) {
   frame_ = config.frame;
   has_vision_ = config.has_vision;
   form_ = config.form;
-  SEEHEAR_RETURN_IF_ERROR(analyzer_.Prepare(frame_));
-  SEEHEAR_RETURN_IF_ERROR(synthesizer_.Prepare(frame_));
-  Window window;
-  SEEHEAR_RETURN_IF_ERROR(window.Prepare(frame_));
-  SEEHEAR_RETURN_IF_ERROR(bands_.Prepare(config.edges, frame_.bins(), window.analysis_energy()));
+  SEEHEAR_RETURN_IF_ERROR(stft_.Prepare(frame_));
+  SEEHEAR_RETURN_IF_ERROR(analyzer_.Prepare(&stft_));
+  SEEHEAR_RETURN_IF_ERROR(synthesizer_.Prepare(&stft_));
+  SEEHEAR_RETURN_IF_ERROR(bands_.Prepare(config.edges, frame_.bins(), stft_.window.analysis_energy()));
   SEEHEAR_RETURN_IF_ERROR(features_.Prepare(config.features, bands()));
   SEEHEAR_RETURN_IF_ERROR(fusion_.Prepare(bands()));
   if (!set_floor_db(config.floor_db)) {

@@ -99,6 +99,7 @@ class HopScheduler {
   FusionForm form_ = FusionForm::kAv;
   Invoke invoke_;
 
+  StftFrame stft_;
   StftAnalyzer analyzer_;
   StftSynthesizer synthesizer_;
   BandLayout bands_;

@@ -1,27 +1,22 @@
 // Streaming STFT: takes one hop, gives the spectrum of the frame that ends with it.
 #pragma once
 
-#include "frame_spec.h"
-#include "real_fft.h"
-#include "vector.h"
-#include "window.h"
+#include "stft_frame.h"
 
 namespace seehear {
 
 class StftAnalyzer {
  public:
-  Status Prepare(const FrameSpec& spec);
+  // frame: prepared; it must outlive the analyzer and stay where it is.
+  Status Prepare(StftFrame* frame);
   void Reset() noexcept;
 
   // hop: spec.hop samples. re, im: spec.bins() values each, not scaled.
   void Process(const float* hop, float* re, float* im) noexcept;
 
  private:
-  FrameSpec spec_;
-  Window window_;
-  RealFft fft_;
+  StftFrame* frame_ = nullptr;
   Vector<float> history_;  // the newest spec.analysis samples
-  Vector<float> frame_;    // the same, windowed
 };
 
 }  // namespace seehear

@@ -8,9 +8,11 @@ namespace {
 
 TEST(FrameEndsWithTheNewestSampleAndStartsInSilence) {
   const FrameSpec spec = FrameSpec::Standard();
+  StftFrame frame;
   StftAnalyzer analyzer;
   Window window;
-  CHECK_OK(analyzer.Prepare(spec));
+  CHECK_OK(frame.Prepare(spec));
+  CHECK_OK(analyzer.Prepare(&frame));
   CHECK_OK(window.Prepare(spec));
   std::vector<float> hop(spec.hop, 0.0f), re(spec.bins()), im(spec.bins());
   hop.back() = 1.0f;
@@ -21,8 +23,10 @@ TEST(FrameEndsWithTheNewestSampleAndStartsInSilence) {
 
 TEST(ResetForgetsThePast) {
   const FrameSpec spec = FrameSpec::LowLatency();
+  StftFrame frame;
   StftAnalyzer analyzer;
-  CHECK_OK(analyzer.Prepare(spec));
+  CHECK_OK(frame.Prepare(spec));
+  CHECK_OK(analyzer.Prepare(&frame));
   const std::vector<float> noise = TestNoise(spec.hop);
   std::vector<float> re(spec.bins()), im(spec.bins()), again_re(spec.bins()), again_im(spec.bins());
   analyzer.Process(noise.data(), re.data(), im.data());

@@ -8,10 +8,12 @@ namespace seehear {
 namespace {
 
 void CheckReconstruction(const FrameSpec& spec) {
+  StftFrame frame;
   StftAnalyzer analyzer;
   StftSynthesizer synthesizer;
-  CHECK_OK(analyzer.Prepare(spec));
-  CHECK_OK(synthesizer.Prepare(spec));
+  CHECK_OK(frame.Prepare(spec));
+  CHECK_OK(analyzer.Prepare(&frame));
+  CHECK_OK(synthesizer.Prepare(&frame));
   const int hops = 200, count = hops * spec.hop, shift = synthesizer.latency();
   const std::vector<float> x = TestNoise(count);
   std::vector<float> y(count), re(spec.bins()), im(spec.bins());
@@ -37,10 +39,13 @@ TEST(AnalysisAndSynthesisReconstructPerfectlyLateByTheShift) {
 }
 
 TEST(LatencyIsSynthesisMinusHop) {
+  StftFrame frame;
   StftSynthesizer synthesizer;
-  CHECK_OK(synthesizer.Prepare(FrameSpec::Standard()));
+  CHECK_OK(frame.Prepare(FrameSpec::Standard()));
+  CHECK_OK(synthesizer.Prepare(&frame));
   CHECK(synthesizer.latency() == 160);
-  CHECK_OK(synthesizer.Prepare(FrameSpec::LowLatency()));
+  CHECK_OK(frame.Prepare(FrameSpec::LowLatency()));
+  CHECK_OK(synthesizer.Prepare(&frame));
   CHECK(synthesizer.latency() == 80);
 }
 

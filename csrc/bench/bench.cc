@@ -53,15 +53,15 @@ int main(int argc, char** argv) {
   const auto input = [&](int i) { return noise.data() + i % 99 * hop; };
   std::vector<float> out(480);
 
+  seehear::StftFrame stft;
   seehear::StftAnalyzer analyzer;
   seehear::StftSynthesizer synthesizer;
   seehear::BandLayout layout;
   seehear::FeatureExtractor features;
   seehear::MaskFusion fusion;
-  seehear::Window window;
-  bool ready = analyzer.Prepare(config.frame).ok() && synthesizer.Prepare(config.frame).ok() &&
-               window.Prepare(config.frame).ok() &&
-               layout.Prepare(config.edges, bins, window.analysis_energy()).ok() &&
+  bool ready = stft.Prepare(config.frame).ok() && analyzer.Prepare(&stft).ok() &&
+               synthesizer.Prepare(&stft).ok() &&
+               layout.Prepare(config.edges, bins, stft.window.analysis_energy()).ok() &&
                features.Prepare(config.features, bands).ok() && fusion.Prepare(bands).ok();
   std::vector<float> re(bins), im(bins), power(bands), feature(bands), irm(bands, 0.5f), mask_av(bands, 0.7f);
   std::vector<float> gate(bands), mask(bands), gain(bands), bin_gain(bins);

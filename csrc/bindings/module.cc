@@ -302,11 +302,13 @@ struct PyResampler {
 
 struct PyAnalyzer {
   FrameSpec spec;
+  StftFrame frame;
   StftAnalyzer core;
   std::vector<float> re, im;
 
   PyAnalyzer(int analysis, int synthesis, int hop, int rate) : spec{rate, analysis, synthesis, hop} {
-    Check(core.Prepare(spec));
+    Check(frame.Prepare(spec));
+    Check(core.Prepare(&frame));
     re.resize(spec.bins());
     im.resize(spec.bins());
   }
@@ -321,11 +323,13 @@ struct PyAnalyzer {
 
 struct PySynthesizer {
   FrameSpec spec;
+  StftFrame frame;
   StftSynthesizer core;
   std::vector<float> re, im;
 
   PySynthesizer(int analysis, int synthesis, int hop, int rate) : spec{rate, analysis, synthesis, hop} {
-    Check(core.Prepare(spec));
+    Check(frame.Prepare(spec));
+    Check(core.Prepare(&frame));
     re.resize(spec.bins());
     im.resize(spec.bins());
   }
