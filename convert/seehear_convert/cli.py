@@ -1,4 +1,4 @@
-"""`seehear-convert`: prepare | train | quantize | evaluate | bundle | compile | mixtures, one command each, resumable, with progress."""
+"""`seehear-convert`: prepare | train | quantize | evaluate | bundle | compile | card | mixtures; resumable, with progress."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from seehear.errors import SeehearError
 
 from . import corpus
@@ -179,7 +180,7 @@ def _compile(args: argparse.Namespace) -> dict[str, Any]:
     from . import compile as npu
 
     if args.estimate:
-        estimates = npu.estimate(args.bundle)
+        estimates = npu.estimate(args.bundle, npu.ACCELERATORS)
         print(npu.estimate_table(args.bundle, estimates))
         return {
             each.accelerator: {"ms_per_hop": round(each.ms, 4), "cycles_per_hop": each.cycles}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import csv
 import datetime
-import importlib.metadata
 import os
 import re
 import shlex
@@ -19,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +54,12 @@ except importlib.metadata.PackageNotFoundError:
 """
 
 
+class ToolError(ValueError):
+    """A tool is missing or cannot be run, or there is nothing for it to do; one sentence."""
+
+
 class CompileError(ValueError):
-    """A graph was not compiled whole, or a tool is missing; one sentence."""
+    """A graph was not compiled, or not whole; one sentence."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +97,10 @@ def compile_bundle(
 
     Raises
     ------
+    ToolError
+        The board has nothing to compile for, or a tool is missing.
     CompileError
-        The board has nothing to compile for, a tool is missing or fails, or a graph does not map whole; each
-        graph and the operators left to the CPU are named, and nothing is written.
+        Graphs do not map whole; each and the operators left to the CPU are named, and nothing is written.
     """
     bundle, target = load(source), get_board(board)
     accelerator, compiler = _compiler(target, rknn_python)
@@ -132,14 +136,14 @@ def _compiler(board: Board, rknn_python: Path | None) -> tuple[str, Compiler]:
             return npu.accelerator, partial(edgetpu, npu.family)
         if step.tool == "rknn-toolkit2":
             if rknn_python is None:
-                raise CompileError(
+                raise ToolError(
                     f"{board.name} needs rknn-toolkit2, which wants an environment of its own: name its "
                     "interpreter with --rknn-python"
                 )
             return npu.accelerator, partial(rknn, rknn_python, npu.accelerator)
-        raise CompileError(f"{npu.family.name}: no way to run {step.tool} is known here: {step.command}")
+        raise ToolError(f"{npu.family.name}: no way to run {step.tool} is known here: {step.command}")
     names = ", ".join(npu.family.name for npu in board.npus) or "it has no NPU"
-    raise CompileError(f"{board.name}: nothing to compile ({names}); use the bundle as it is")
+    raise ToolError(f"{board.name}: nothing to compile ({names}); use the bundle as it is")
 
 
 def vela(command: str, accelerator: str, name: str, content: bytes) -> Compiled:
@@ -173,8 +177,12 @@ def vela(command: str, accelerator: str, name: str, content: bytes) -> Compiled:
         "ms": round(1e3 * float(row["inference_time"]), 6),
         "sram_kib": float(row["sram_memory_used"]),
     }
-    version = _run(name, [tool, "--version"]).strip()
-    return Compiled(with_signature(content, made), ".tflite", f"vela {version}", estimate)
+    return Compiled(with_signature(content, made), ".tflite", f"vela {_vela_version(tool)}", estimate)
+
+
+@lru_cache
+def _vela_version(tool: str) -> str:
+    return _run("", [tool, "--version"]).strip()
 
 
 def edgetpu(family: Family, name: str, content: bytes) -> Compiled:
@@ -293,7 +301,7 @@ class Estimate:
         return sum(self.share[name] * each["cycles"] for name, each in self.graphs.items())
 
 
-def estimate(source: str | os.PathLike[str], accelerators: Sequence[str] = ACCELERATORS) -> list[Estimate]:
+def estimate(source: str | os.PathLike[str], accelerators: Iterable[str] = ACCELERATORS) -> list[Estimate]:
     """Vela's estimates of the graphs of a hop; CompileError if an operator of them stays on the CPU."""
     bundle = load(source)
     names = streaming_graphs(bundle.manifest)
@@ -353,11 +361,11 @@ def _commit() -> str:
 
 
 def _find(tool: str, source: str) -> str:
-    """The path of a tool: on PATH, or beside this Python, whose environment need not be active."""
+    """Path of a tool: on PATH, or beside this Python, whose environment need not be active."""
     beside = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
     path = shutil.which(tool, path=beside)
     if path is None:
-        raise CompileError(f"{tool} was not found on PATH ({source})")
+        raise ToolError(f"{tool} was not found on PATH ({source})")
     return path
 
 
@@ -373,7 +381,7 @@ def _run(name: str, command: Sequence[str]) -> str:
             check=False,
         )
     except OSError as error:
-        raise CompileError(f"{command[0]} cannot be run ({error.strerror})") from error
+        raise ToolError(f"{command[0]} cannot be run ({error.strerror})") from error
     except subprocess.TimeoutExpired as error:
         raise CompileError(
             f"graph {name}: {Path(command[0]).name} hangs: no result in {_PATIENCE_S:.0f} s"

@@ -227,3 +227,45 @@ def test_signature_is_checked(tmp_path: Path, model: Bundle) -> None:
 def test_numpy_numbers_do_not_slip_into_a_manifest(tmp_path: Path, model: Bundle) -> None:
     with pytest.raises(BundleError, match=r"profile\.hop"):
         write_bundle(tmp_path / "x.seehear", damage("profile/hop", np.int64(160)), model.graphs)
+
+
+@pytest.fixture()
+def compiled_manifest(model: Bundle) -> dict[str, Any]:
+    manifest = copy.deepcopy(dict(model.manifest))
+    made = {"file": "lips_1.npu.tflite", "tool": "vela 5", "estimate": {"cycles": 8105, "ms": 0.008}}
+    manifest["graphs"]["lips_1"]["compiled"] = {"npu": made}
+    return manifest
+
+
+def test_compiled_graphs_lie_beside_the_originals(
+    model: Bundle, compiled_manifest: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "compiled.seehear"
+    write_bundle(path, compiled_manifest, model.graphs, compiled={"lips_1": {"npu": b"for the NPU"}})
+    made = load(path)
+    assert made.graphs == model.graphs and made.compiled["lips_1"] == {"npu": b"for the NPU"}
+    assert made.compiled["audio_1"] == {}
+    path.write_bytes(path.read_bytes().replace(b"for the NPU", b"for the TPU"))
+    with pytest.raises(BundleError, match="altered"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("file", "../evil", r"compiled\.npu\.file: expected a plain file name"),
+        ("file", "lips_1.tflite", "named twice"),
+        ("tool", 5, r"compiled\.npu\.tool: expected a text"),
+        ("estimate", {"ms": -1}, r"estimate\.ms: expected a number"),
+    ],
+)
+def test_wrong_entries_of_compiled_graphs_are_one_sentence(
+    model: Bundle, compiled_manifest: dict[str, Any], tmp_path: Path, key: str, value: object, sentence: str
+) -> None:
+    compiled_manifest["graphs"]["lips_1"]["compiled"]["npu"][key] = value
+    with pytest.raises(BundleError, match=sentence):
+        write_bundle(
+            tmp_path / "x.seehear", compiled_manifest, model.graphs, compiled={"lips_1": {"npu": b"x"}}
+        )
+    with pytest.raises(BundleError, match="the manifest lists it as compiled for"):
+        write_bundle(tmp_path / "x.seehear", compiled_manifest, model.graphs)
