@@ -71,6 +71,9 @@ def _detect(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     manifest = bundle.load(args.model).manifest
+    if args.all and args.markdown:
+        print(report.placement_markdown(args.model, manifest).rstrip())
+        return 0
     asked = boards.list_boards() if args.all else [_board(args)]
     reports = [boards.check(manifest, board) for board in asked]
     head, rows = report.check_table(reports)
@@ -161,7 +164,9 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         "model", metavar="MODEL", nargs="?", default="default", help="a bundle's name or file"
     )
     parser.add_argument("--all", action="store_true", help="for every board")
-    parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    parser.add_argument(
+        "--markdown", action="store_true", help="print a Markdown table; with --all docs/placement.md"
+    )
     chosen(parser)
     parser = command(
         commands, "explain", _explain, "The same in sentences, with conditions and compile commands."

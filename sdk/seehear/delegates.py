@@ -544,17 +544,12 @@ class Placer:
         """Those of the chosen graphs that an NPU of the board takes, and which; the others are told."""
         manifest = self._bundle.manifest
         where = boards.default_placement(manifest, board)
-        for place in boards.check(manifest, board).placements:
-            if place.graph in chosen and where[place.graph] == board.fallback.id and place.reasons:
-                name = boards.get_family(place.family).name
-                _tell(
-                    self._on_event,
-                    self._scheduler,
-                    [place.graph],
-                    "unavailable",
-                    name,
-                    "; ".join(place.reasons),
-                )
+        places = {place.graph: place for place in boards.check(manifest, board).placements}
+        for name in chosen:
+            if where[name] == board.fallback.id:
+                family = boards.get_family(places[name].family)
+                reason = "; ".join(places[name].reasons) or INTERFACES[family.interface]
+                _tell(self._on_event, self._scheduler, [name], "unavailable", family.name, reason)
         return {name: where[name] for name in chosen if where[name] != board.fallback.id}
 
     def _put(

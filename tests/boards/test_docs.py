@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from seehear import bundle
 from seehear.boards import Family, list_families
-from seehear.boards.report import boards_markdown, family_markdown, family_page
+from seehear.boards.report import boards_markdown, family_markdown, family_page, placement_markdown
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -24,3 +25,11 @@ def test_the_page_of_each_family_is_up_to_date(family: Family) -> None:
     page = DOCS / family_page(family)
     command = f"seehear boards show {family.id} --markdown > docs/{page.name}"
     assert page.read_text(encoding="utf-8") == family_markdown(family), command
+
+
+def test_the_page_of_placement_is_up_to_date() -> None:
+    page = DOCS / "placement.md"
+    command = "seehear boards check default --all --markdown > docs/placement.md"
+    assert page.read_text(encoding="utf-8") == placement_markdown(
+        "default", bundle.load("default").manifest
+    ), command

@@ -279,6 +279,9 @@ def test_a_board_that_needs_compiled_graphs_says_how_to_get_them(model: Bundle) 
 def test_a_board_with_a_runtime_of_its_own_says_so(model: Bundle) -> None:
     (event,) = Enhancer.load(model, board="rk3588", placement={"lips": "rknn"}).events
     assert "not a TFLite delegate" in event.reason
+    events = Enhancer.load(model, board="genio").events
+    assert [event.graphs for event in events] == [(name,) for name in LIPS]
+    assert all("stable delegate" in event.reason for event in events)
 
 
 def test_a_board_loads_its_own_library_and_the_compiled_graphs(
