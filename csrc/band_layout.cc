@@ -25,12 +25,11 @@ Status BandLayout::Prepare(const Vector<int>& edges, int bins, double energy) {
   while (singles_ < bands_ && edges[singles_ + 1] == singles_ + 1) ++singles_;
   SEEHEAR_RETURN_IF_ERROR(scale_.Allocate(bands_));
   for (int b = 0; b < bands_; ++b) scale_[b] = static_cast<float>(1.0 / (energy * (edges[b + 1] - edges[b])));
-  SEEHEAR_RETURN_IF_ERROR(square_.Allocate(bins));
-  return bin_gain_.Allocate(bins);
+  return per_bin_.Allocate(bins);
 }
 
 void BandLayout::Power(const float* re, const float* im, float* power) noexcept {
-  float* __restrict square = square_.data();
+  float* __restrict square = per_bin_.data();
   for (int k = 0; k < bins_; ++k) square[k] = re[k] * re[k] + im[k] * im[k];
   const float* __restrict scale = scale_.data();
   for (int b = 0; b < singles_; ++b) power[b] = square[b] * scale[b];
@@ -42,7 +41,7 @@ void BandLayout::Power(const float* re, const float* im, float* power) noexcept 
 }
 
 void BandLayout::Apply(const float* gain, float* re, float* im) noexcept {
-  float* __restrict bin_gain = bin_gain_.data();
+  float* __restrict bin_gain = per_bin_.data();
   std::memcpy(bin_gain, gain, singles_ * sizeof(float));
   for (int b = singles_; b < bands_; ++b) {
     for (int k = edges_[b]; k < edges_[b + 1]; ++k) bin_gain[k] = gain[b];

@@ -26,9 +26,8 @@ class BandLayout {
   int bins_ = 0;
   int singles_ = 0;  // leading bands of one bin, where band index = bin index
   Vector<int> edges_;
-  Vector<float> scale_;   // 1 / (energy * width) per band
-  Vector<float> square_;  // |X|^2 per bin
-  Vector<float> bin_gain_;
+  Vector<float> scale_;    // 1 / (energy * width) per band
+  Vector<float> per_bin_;  // |X|^2, or the gain, whichever is at work
 };
 
 }  // namespace seehear

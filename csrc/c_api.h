@@ -31,7 +31,7 @@ extern "C" {
 typedef struct seehear_handle seehear_t; /* opaque */
 
 typedef struct {
-  char text[240]; /* one sentence: what was expected, what came */
+  char text[192]; /* one sentence: what was expected, what came */
 } seehear_error;
 
 /* Runs graph number `graph` on its tensors (seehear_tensor): 0 = done. Anything else counts as a failure: a

@@ -7,7 +7,7 @@ namespace seehear {
 
 class Sentence {
  public:
-  static constexpr int kCapacity = 240;  // what does not fit is cut off
+  static constexpr int kCapacity = 192;  // what does not fit is cut off
 
   const char* c_str() const { return text_; }
   bool empty() const { return length_ == 0; }
