@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from seehear.boards import Board, Detection, Family, check, detect
-from seehear.boards.checker import PROCESS_MIB
+from seehear.boards.checker import PROCESS_MIB, needs_compiling
 from seehear.boards.detector import (
     elf_machine,
     kernel_architecture,
@@ -361,9 +361,10 @@ def placement_findings(board: Board, manifest: Mapping[str, Any]) -> list[Findin
             where = f"{on_npu} on the CPU"
         elif place.partitions:
             where += f", {place.partitions} partition{'s' if place.partitions > 1 else ''}"
-        step = board.npus[0].family.compile if board.npus else None
-        if step and step.required and place.fits and step.custom_operator not in place.npu_operators:
-            where += f"; once compiled with {step.tool}"
+        family = board.npus[0].family if board.npus else board.fallback
+        if place.fits and needs_compiling(manifest, place.graph, board, family):
+            assert family.compile is not None  # it needs compiling
+            where += f"; once compiled with {family.compile.tool}"
         level = "ok" if place.fits else "note" if place.runs else "error"
         findings.append(Finding(level, f"graph {place.graph}", where, "; ".join(place.reasons)))
     return findings

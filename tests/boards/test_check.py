@@ -158,3 +158,12 @@ def test_a_manifest_without_graphs_or_operators_is_named() -> None:
         check({}, CORAL)
     with pytest.raises(BoardError, match="Graph 'a' has no list of operators"):
         check({"graphs": {"a": {"bytes": 1}}}, CORAL)
+
+
+def test_a_compiled_graph_needs_no_compiling(manifest: dict[str, Any]) -> None:
+    board = get_board("imx93")
+    assert explain(manifest, board).count("after compiling it") == len(manifest["graphs"])
+    manifest["graphs"]["lips_1"]["compiled"] = {"ethos-u65-256": {"file": "lips_1.ethos-u65-256.tflite"}}
+    assert explain(manifest, board).count("after compiling it") == len(manifest["graphs"]) - 1
+    manifest["graphs"]["lips_out"]["compiled"] = {"edgetpu": {"file": "lips_out.edgetpu.tflite"}}
+    assert explain(manifest, board).count("after compiling it") == len(manifest["graphs"]) - 1

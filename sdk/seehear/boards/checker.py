@@ -339,6 +339,16 @@ def compile_command(board: Board, family: Family) -> str:
     return family.compile.command.replace("ACCELERATOR", accelerator).replace("BOARD", board.id)
 
 
+def needs_compiling(manifest: Mapping[str, Any], graph: str, board: Board, family: Family) -> bool:
+    """True if a family takes compiled graphs only and the bundle has this one in its original form only."""
+    if family.compile is None or not family.compile.required:
+        return False
+    entry = _graphs(manifest)[graph]
+    accelerators = {npu.accelerator for npu in board.npus if npu.family is family}
+    there = accelerators & set(entry.get("compiled", {}))
+    return not there and family.compile.custom_operator not in _operators(graph, entry)
+
+
 def explain(manifest: Mapping[str, Any], board: Board, family: str | None = None) -> str:
     """The report of `check` in words: every graph, where it goes by default, and why."""
     report = check(manifest, board, family)
@@ -358,8 +368,7 @@ def explain(manifest: Mapping[str, Any], board: Board, family: str | None = None
             if asked.operators and asked.operators.get(operator)
         ]
         lines += [f"  provided that {condition}" for condition in conditions]
-        step = asked.compile if placement.fits and board.npus else None
-        if step and step.required and step.custom_operator not in placement.npu_operators:
+        if placement.fits and needs_compiling(manifest, placement.graph, board, asked):
             lines.append(f"  after compiling it: {compile_command(board, asked)}")
     lines += list(report.memory) + [f"Problem: {problem}" for problem in report.problems]
     lines += [f"Not verified: {key}: {why}" for key, why in asked.unverified.items()]
