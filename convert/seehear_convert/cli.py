@@ -105,8 +105,22 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _quantize(args: argparse.Namespace) -> dict[str, Any]:
-    """Mask error of int8 graphs against float, streamed through the core over valid mixtures."""
+    """Landmark nets to int8; of the others, the mask error of the int8 graphs against float, streamed over valid mixtures."""
+    if args.net == "landmarks":
+        from . import landmark_net
+
+        if args.out is None:
+            raise ValueError(
+                "quantize --net landmarks: name the folder for face.tflite, mouth.tflite and spec.json with --out"
+            )
+        landmark_net.quantize(args.run, args.out)
+        return {"vision": str(args.out)}
     from .quantize import compare
+
+    if args.store is None:
+        raise ValueError(
+            "quantize: name the store with --store; the int8 graphs are calibrated on its mixtures"
+        )
 
     result = compare(args.run, args.store)
     if result["rms"] > args.limit:
@@ -114,6 +128,12 @@ def _quantize(args: argparse.Namespace) -> dict[str, Any]:
             f"int8 loses more than allowed: rms mask error {result['rms']:.4f}, limit {args.limit}"
         )
     return result
+
+
+def _imagine(args: argparse.Namespace) -> dict[str, Any]:
+    from .imagined_lips import imagine
+
+    return dict(imagine(args.store, args.steps, args.seed, _bar))
 
 
 def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
@@ -228,10 +248,18 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=int)
     p.add_argument("--workers", type=int, default=1, help="processes that make mixtures")
 
+    p = commands.add_parser("imagine", help="lips for the voices without a face, before the gate is trained")
+    p.set_defaults(run_command=_imagine)
+    p.add_argument("--store", type=Path, required=True)
+    p.add_argument("--steps", type=int, default=600)
+    p.add_argument("--seed", type=int, default=0)
+
     p = commands.add_parser("quantize", help="build int8 graphs and measure their mask error against float")
     p.set_defaults(run_command=_quantize)
+    p.add_argument("--net", choices=("audio", "landmarks"), default="audio")
     p.add_argument("--run", type=Path, required=True)
-    p.add_argument("--store", type=Path, required=True)
+    p.add_argument("--store", type=Path, help="the store to calibrate on")
+    p.add_argument("--out", type=Path, help="with --net landmarks: folder for the graphs and their spec")
     p.add_argument("--limit", type=float, default=0.02, help="largest rms mask error (default %(default)s)")
 
     p = commands.add_parser("bundle", help="quantise and write a bundle")

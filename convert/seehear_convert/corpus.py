@@ -58,7 +58,10 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
 
 
 def read_packs(root: Path) -> list[Clip]:
-    """Read folders with an ``index.csv`` each: ``av/``, ``speech/`` and ``noise/`` (any of them may be missing)."""
+    """Read folders with an ``index.csv`` each: ``av/``, ``speech/``, ``noise/``, ``instruments/`` (any may be missing).
+
+    The phrases of ``instruments`` are noise of the type "instrument".
+    """
     clips: list[Clip] = []
     if (root / "av/index.csv").exists():
         for r in _rows(root / "av/index.csv"):
@@ -80,6 +83,14 @@ def read_packs(root: Path) -> list[Clip]:
                 Clip(r["file"], "noise", r["split"], r["group"], str(root / r["file"]), None, r["type"],
                      r["source"], r["licence"], r["ship"] == "yes")
             )  # fmt: skip
+    if (root / "instruments/index.csv").exists():
+        for r in _rows(root / "instruments/index.csv"):
+            if r["kind"] != "image":
+                path = f"instruments/{r['file']}"
+                clips.append(
+                    Clip(path, "noise", r["split"], r["cls"], str(root / path), None, "instrument",
+                         r["source"], r["licence"], r["ship"] == "yes")
+                )  # fmt: skip
     return clips
 
 

@@ -1,7 +1,7 @@
 """Lips for voices without a picture, learnt from talkers with one.
 
-Few talkers have a face in the training packs. A gate that has only heard those few takes every other voice for noise, whatever its
-lips do. So the movement of lips is imagined for the many voices: a small bidirectional GRU, trained on the talkers with a face,
+Few talkers have a face in the training packs. A gate that has only heard those few takes every other voice for noise,
+whatever its lips do. So the movement of lips is imagined for the many voices: a small bidirectional GRU, trained on the talkers with a face,
 predicts the lip distances from clean speech, and the error it makes on a real clip, drawn at random, is added, so that imagined
 lips tell no more about the sound than real ones do. They teach the gate net only; the lip net sees real lips alone.
 """
@@ -52,11 +52,17 @@ def imagine(
 
     store = Store(store_folder)
     real = {
-        split: [c for c in store.select("speech", split, False) if c.id in store.lips and np.isfinite(store.lips[c.id]).all()]
+        split: [
+            c
+            for c in store.select("speech", split, False)
+            if c.id in store.lips and np.isfinite(store.lips[c.id]).all()
+        ]
         for split in ("train", "valid")
     }
     if not real["train"]:
-        raise ValueError(f"{store_folder}: imagined lips need talkers with a face to learn from; the store has none")
+        raise ValueError(
+            f"{store_folder}: imagined lips need talkers with a face to learn from; the store has none"
+        )
     pairs = []
     for clip in real["train"]:
         d = store.lips[clip.id]
@@ -87,15 +93,22 @@ def imagine(
     some = pairs[:: max(1, len(pairs) // 200)]
     errors = [y - p for (_, y), p in zip(some, predict([x for x, _ in some]), strict=True)]
     seen = predict([_sound(store, c, len(store.lips[c.id])) for c in real["valid"]]) if real["valid"] else []
-    opening = [np.corrcoef(p[:, 0], store.lips[c.id][:, 0])[0, 1] for c, p in zip(real["valid"], seen, strict=True)]
+    opening = [
+        np.corrcoef(p[:, 0], store.lips[c.id][:, 0])[0, 1] for c, p in zip(real["valid"], seen, strict=True)
+    ]
     rest = np.stack([store.lips[c.id].mean(axis=0) for c in real["train"]])
     blind = [c for c in store.clips if c.kind == "speech" and c.id not in store.lips]
     lips: dict[str, F32] = {}
     imagined = predict([_sound(store, c, max(1, c.length // 640)) for c in blind])
     for clip, d in zip(blind, imagined, strict=True):
-        noise = np.concatenate([errors[int(n)] for n in rng.integers(len(errors), size=len(d) // 50 + 1)])[: len(d)]
+        noise = np.concatenate([errors[int(n)] for n in rng.integers(len(errors), size=len(d) // 50 + 1)])[
+            : len(d)
+        ]
         lips[clip.id] = (d[: len(noise)] + noise + rest[int(rng.integers(len(rest)))]).astype(np.float32)
     temporary = store_folder / "imagined.tmp.npz"
     np.savez_compressed(temporary, **lips)  # type: ignore[arg-type]
     os.replace(temporary, store_folder / FILE)
-    return {"clips": len(lips), "opening_correlation": float(np.nanmean(opening)) if opening else float("nan")}
+    return {
+        "clips": len(lips),
+        "opening_correlation": float(np.nanmean(opening)) if opening else float("nan"),
+    }

@@ -153,8 +153,9 @@ class MixtureMaker:
         """Recordings, alone or two at once, at another speed or backwards; now and then shaped and modulated noise."""
         out = np.zeros(self.n, np.float32)
         for weight in (1.0, rng.uniform(0, 0.8))[: 1 + int(rng.random() < 0.4)]:
-            if rng.random() < 0.1:
-                x = self._synthetic(rng)
+            draw = rng.random()
+            if draw < 0.16:
+                x = self._synthetic(rng) if draw < 0.06 else self._notes(rng)
             else:
                 clips = self.by_label[self.labels[int(rng.choice(len(self.labels), p=self.label_p))]]
                 speed = rng.uniform(0.7, 1.4) if rng.random() < 0.5 else 1.0
@@ -177,10 +178,30 @@ class MixtureMaker:
         envelope = np.interp(np.arange(self.n), np.linspace(0, self.n, knots), rng.uniform(-12, 0, knots))
         return np.asarray(sp_fft.irfft(spectrum, self.n) * 10 ** (envelope / 20), np.float32)
 
+    def _notes(self, rng: np.random.Generator) -> F32:
+        """Music nobody wrote: up to four voices of plucked or held notes with harmonics."""
+        out = np.zeros(self.n, np.float32)
+        for _ in range(int(rng.integers(1, 5))):
+            at = 0
+            slope, held = rng.uniform(0.3, 1.5), rng.random() < 0.5
+            root, step = rng.uniform(60, 500), rng.uniform(0.1, 0.7)
+            while at < self.n:
+                length = min(self.n - at, int(step * rng.choice([0.5, 1, 1, 2]) * RATE))
+                t = np.arange(length, dtype=np.float32) / RATE
+                f0 = root * 2 ** (int(rng.integers(0, 25)) / 12)
+                vibrato = 0.004 * np.sin(2 * np.pi * 5.5 * t) if held else 0
+                phase = 2 * np.pi * f0 * (t + vibrato / 5)
+                partials = range(1, min(20, int(7800 / f0)) + 1)
+                note = sum(np.sin(k * phase) / k**slope for k in partials)
+                envelope = np.minimum(1, t / 0.02) * (1 if held else np.exp(-t / rng.uniform(0.08, 0.5)))
+                out[at : at + length] += (envelope * note).astype(np.float32)
+                at += length
+        return out
+
     def _interference(self, rng: np.random.Generator, target: str) -> tuple[F32, str]:
         """Noise of RMS about 1 and its kind."""
         draw = rng.random()
-        competing = 0.5 if self.lips else 0.36
+        competing = 0.65 if self.lips else 0.36
         if draw > competing:
             noise, kind = self._background(rng), "noise"
             if rng.random() < 0.6:
@@ -250,11 +271,14 @@ class MixtureMaker:
         return Excerpt(speech.astype(np.float32), noise.astype(np.float32), distances, times, kind)
 
 
-def gains(rng: np.random.Generator) -> tuple[float, float]:
-    """Gains of speech and noise (both of RMS 1): level -40..-18 dBFS, SNR -6..22 dB, 6 % at 30-40 dB, 4 % clean."""
+def gains(rng: np.random.Generator, hard: float = 0.0) -> tuple[float, float]:
+    """Gains of speech and noise, both of RMS 1.
+
+    Level -40..-18 dBFS; SNR -6..22 dB, for a share ``hard`` of the mixtures -6..6 dB; 6 % at 30..40 dB, 4 % clean.
+    """
     level = 10 ** ((LEVEL_DBFS + rng.uniform(-14, 8)) / 20)
     extreme = rng.random()
-    snr = rng.uniform(30, 40) if extreme < 0.06 else rng.uniform(-6, 22)
+    snr = rng.uniform(30, 40) if extreme < 0.06 else rng.uniform(-6, 6 if rng.random() < hard else 22)
     return level, 0.0 if 0.06 <= extreme < 0.10 else level * 10 ** (-snr / 20)
 
 

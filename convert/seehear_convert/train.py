@@ -31,7 +31,7 @@ class Config:
     ship_only: bool = True
     audio_units: list[int] = field(default_factory=lambda: [160, 160])
     lip_units: list[int] = field(default_factory=lambda: [64])
-    gate_units: list[int] = field(default_factory=lambda: [64])
+    gate_units: list[int] = field(default_factory=lambda: [80])
     fusion: str = "av"
     masks_per_image: int = 4
     ibm_threshold: float = 1e-5
@@ -41,8 +41,10 @@ class Config:
     steps: dict[str, int] = field(default_factory=lambda: {"audio": 4000, "lips": 1500, "gate": 2000})
     learning_rate: float = 1.5e-3
     gate_cost: float = 0.0005
+    harm_cost: float = 1.0
     mismatch: float = 0.15
     imagined: float = 0.6
+    hard: float = 0.5
 
     @staticmethod
     def load(path: Path) -> Config:
@@ -106,7 +108,7 @@ class BatchMaker:
         noise = [dsp.stft(e.noise, self.profile) for e in drawn]
         for shift in (0, 1):
             for i in range(count):
-                a, b = gains(rng)
+                a, b = gains(rng, self.config.hard if self.net == "gate" else 0.0)
                 mixture = a * speech[i], b * noise[(i + shift) % count]
                 yield drawn[i], audio_arrays(*mixture, self.spec, self.profile, self.edges)
 
@@ -249,8 +251,15 @@ def _learner(net: str, config: Config, run: Path) -> tuple[Any, Any, Any]:
         return -ops.mean(w * (ibm * ops.log(p) + (1 - ibm) * ops.log(1 - p)))
 
     def gate_loss(target: Any, y: Any) -> Any:
-        fused, gate = ops.split(y, 2, axis=-1)
-        return mask_loss(target, fused) + config.gate_cost * ops.mean(gate)
+        # Never worse: where the fused mask errs more than the audio net alone, the excess counts again.
+        fused, gate, irm = ops.split(y, 3, axis=-1)
+        irm_true, w = ops.split(target, 2, axis=-1)
+        harm = ops.relu(ops.square(fused - irm_true) - ops.square(irm - irm_true))
+        return (
+            mask_loss(target, fused)
+            + config.harm_cost * ops.mean(w * harm)
+            + config.gate_cost * ops.mean(gate)
+        )
 
     if net == "audio":
         model = nets.audio_net(bands, config.audio_units)
@@ -268,7 +277,7 @@ def _learner(net: str, config: Config, run: Path) -> tuple[Any, Any, Any]:
     named = {"features": x, "irm": irm, "ibm": ibm, "product": irm * ibm}
     y = model(ops.concatenate([named[k] for k in nets.gate_inputs(config.fusion)], axis=-1))
     fused, gate = nets.fuse(config.fusion, y, irm, ibm)
-    return model, keras.Model([x, lip], ops.concatenate([fused, gate], axis=-1)), gate_loss
+    return model, keras.Model([x, lip], ops.concatenate([fused, gate, irm], axis=-1)), gate_loss
 
 
 def _xy(net: str, batch: Batch) -> tuple[Any, F32]:

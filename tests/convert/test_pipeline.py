@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from seehear_convert import bundle, quantize, train
+from seehear_convert.corpus import Store
 
 
 def config() -> train.Config:
@@ -47,6 +48,17 @@ def test_an_interrupted_training_resumes_at_its_checkpoint(store: Path, tmp_path
     train.train("audio", longer, store, tmp_path, progress=lambda step, *_: seen.append(step))
     assert seen == [7, 8, 9]
     assert [row["step"] for row in json.loads((tmp_path / "audio.log.json").read_text())] == [6, 9]
+
+
+def test_voices_without_a_face_get_imagined_lips_and_faces_keep_their_own(store: Path) -> None:
+    from seehear_convert.imagined_lips import imagine
+
+    before = Store(store)
+    found = imagine(store, steps=3)
+    after = Store(store)
+    assert found["clips"] == len(after.imagined) == 6
+    assert not after.imagined.keys() & after.lips.keys() and after.lips.keys() == before.lips.keys()
+    assert all(np.isfinite(d).all() and d.shape[1] == 10 for d in after.imagined.values())
 
 
 def test_unknown_config_keys_are_named(tmp_path: Path) -> None:
