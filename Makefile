@@ -1,6 +1,8 @@
 # make test            everything: C++ tests, lint, types, Python tests against the installed wheel
 # make demo            enhances a clip made here and shows what came of it; VIDEO=clip.mp4 for one of your own
 # make bench           figures of the C++ core, against numpy
+# make firmware        builds, runs and measures the firmware example on emulated processors; skips what is not installed
+# make callgrind       instructions per hop of the core against the committed reference
 # make clean           forgets builds and the virtual environment
 # PYTHON=python3.12 picks the interpreter. Everything is installed into .venv; second runs start at once.
 
@@ -14,7 +16,7 @@ PACKAGED := $(shell find csrc sdk convert boards -type f ! -path '*/__pycache__/
 WHEEL := build/wheel/.built
 HOST := build/host
 
-.PHONY: test ctest lint pytest demo bench clean
+.PHONY: test ctest lint pytest demo bench firmware callgrind clean
 .DELETE_ON_ERROR:
 
 test: ctest lint pytest
@@ -39,6 +41,12 @@ demo: $(VENV)/.demo
 bench: $(HOST)/CMakeCache.txt
 	$(BIN)/cmake --build $(HOST) --parallel $(JOBS) --target seehear_bench
 	$(BIN)/python benchmarks/core.py --bench $(HOST)/seehear_bench --json build/bench/core.json
+
+firmware: $(VENV)/.test
+	cd build && $(BIN)/python $(CURDIR)/examples/firmware/run.py --build $(CURDIR)/build/firmware
+
+callgrind: $(VENV)/.test
+	$(BIN)/python benchmarks/callgrind.py || [ $$? = 3 ]
 
 clean:
 	rm -rf build dist $(VENV) sdk/*.egg-info *.egg-info

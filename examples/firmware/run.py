@@ -115,8 +115,14 @@ def missing(target: str) -> str:
 
 def sections(elf: Path, target: str) -> dict[str, int]:
     """Bytes of the sections of a bare-metal program."""
-    listing = subprocess.run(["arm-none-eabi-size", "-A", str(elf)], check=True, capture_output=True, text=True).stdout
-    return {row[0]: int(row[1]) for row in map(str.split, listing.splitlines()) if len(row) == 3 and row[0][0] == "."}
+    listing = subprocess.run(
+        ["arm-none-eabi-size", "-A", str(elf)], check=True, capture_output=True, text=True
+    ).stdout
+    return {
+        row[0]: int(row[1])
+        for row in map(str.split, listing.splitlines())
+        if len(row) == 3 and row[0][0] == "."
+    }
 
 
 def run(target: str, build: Path) -> dict[str, Any]:
@@ -150,9 +156,7 @@ def compare(figures: dict[str, Any], expected: list[np.ndarray]) -> float:
     """Largest rms difference of the runs (sound alone, then with pictures)."""
     sound = figures.pop("sound")
     runs = np.split(sound, len(expected))
-    return max(
-        float(np.sqrt(np.mean((a[: len(b)] - b) ** 2))) for a, b in zip(runs, expected, strict=True)
-    )
+    return max(float(np.sqrt(np.mean((a[: len(b)] - b) ** 2))) for a, b in zip(runs, expected, strict=True))
 
 
 def check(figures: dict[str, Any]) -> list[str]:
@@ -166,7 +170,9 @@ def check(figures: dict[str, Any]) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=["cortex-m7", "cortex-m55", "aarch64-linux"])
+    parser.add_argument(
+        "--targets", nargs="+", choices=TARGETS, default=["cortex-m7", "cortex-m55", "aarch64-linux"]
+    )
     parser.add_argument("--model", default="default", help="name or path of a bundle of the standard profile")
     parser.add_argument("--build", help="folder for what is built (default: a temporary one)")
     parser.add_argument("--json", action="store_true")
@@ -201,14 +207,19 @@ def main() -> int:
 
 def table(results: dict[str, dict[str, Any]]) -> str:
     """The figures of every target, one row each."""
-    names = {"ram": "RAM", "code": "code", "weights": "weights", "stack": "stack", "memory_used": "of RAM: model",
-             "instructions_audio": "instr./hop, sound", "instructions_av": "instr./hop, face", "rms": "rms difference"}  # fmt: skip
+    names = {"ram": "RAM", "code": "code", "weights": "weights", "stack": "stack", "memory_used": "of RAM: model"}
+    names |= {"instructions_audio": "instr./hop, sound", "instructions_av": "instr./hop, face", "rms": "rms difference"}
     rows = [["target", *names.values()]]
     for target, figures in results.items():
-        cells = [f"{figures[key]:.1e}" if key == "rms" else f"{figures[key]:,}" if figures.get(key) else "-" for key in names]
+        cells = [
+            f"{figures[key]:.1e}" if key == "rms" else f"{figures[key]:,}" if figures.get(key) else "-"
+            for key in names
+        ]
         rows.append([target, *cells])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+    )
 
 
 if __name__ == "__main__":

@@ -54,6 +54,17 @@ class HopScheduler:
         Both are addresses; what they point to must stay valid while this object is used.
         """
 
+    def use_flat_model(self, image: bytes) -> None:
+        """Have graphs run by the core's own int8 kernels, with the weights of a flat model (`seehear.flat_model.build`).
+
+        No runtime is needed then.
+
+        Raises
+        ------
+        ValueError
+            A damaged image, or one of another model.
+        """
+
     def process(self, block: _F32, out: _F32) -> None:
         """Enhance exactly one hop.
 
@@ -286,3 +297,56 @@ def band_power(spectrum: ArrayLike, edges: Sequence[int], energy: float) -> _F32
 
 def quantize(values: ArrayLike, scale: float, zero_point: int) -> NDArray[np.int8]:
     """int8 values as graph inputs store them: rounded half away from zero, saturated."""
+
+class FlatModel:
+    """What firmware runs: the C interface (csrc/c_api.h) on a flat model.
+
+    Parameters
+    ----------
+    image : of `seehear.flat_model.build`.
+
+    Raises
+    ------
+    ValueError
+        A damaged or inconsistent image.
+    """
+
+    def __init__(self, image: bytes) -> None: ...
+    def process(self, block: ArrayLike) -> _F32:
+        """Enhance one hop (hop,)."""
+
+    def see(self, landmarks: ArrayLike | None, t: float) -> bool:
+        """Hand in one image, as `HopScheduler.see`; fewer may wait."""
+
+    def reset(self) -> None:
+        """Forget all state, counters and waiting images."""
+
+    def run(self, graph: int) -> bool:
+        """Run one graph on its tensors with the int8 kernels."""
+
+    def tensor(self, graph: int, tensor: str) -> NDArray[np.int8]:
+        """The memory (1, n) of an input or output tensor, not a copy."""
+
+    @property
+    def graph_names(self) -> list[str]:
+        """Names of the graphs; the index in this list is the number of a graph."""
+
+    @property
+    def hop(self) -> int:
+        """Samples per hop."""
+
+    @property
+    def latency(self) -> int:
+        """Delay from hop in to hop out, samples."""
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the caller's memory in use."""
+
+    @property
+    def face_state(self) -> str:
+        """As `HopScheduler.face_state`."""
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """As `HopScheduler.counters`."""

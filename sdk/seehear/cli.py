@@ -1,4 +1,4 @@
-"""The command line: `seehear enhance | info | bench | demo`."""
+"""The command line: `seehear enhance | info | bench | demo | export`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seehear import bundle as bundles
+from seehear import flat_model
 from seehear.audio_files import Sound, read_audio, write_wav
 from seehear.errors import BatchError, InputError, MediaError, MissingExtraError, OutputError, SeehearError
 from seehear.face_crops import opencv
@@ -111,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         pass
     else:
         boards_cli.add_commands(commands)
+    flat_model.add_commands(commands)
     return parser
 
 
@@ -377,7 +379,7 @@ def _info(arguments: argparse.Namespace) -> int:
         units = " + ".join(str(layer["units"]) for layer in network["layers"])
         lines.append(f"network    {name}: {network['cell']} {units}, from {', '.join(network['inputs'])}")
     for name, graph in manifest["graphs"].items():
-        operators = ", ".join(graph["operators"])
+        operators = ", ".join(dict.fromkeys(graph["operators"]))
         lines.append(f"graph      {name}: {graph['bytes']} bytes, {graph['quantisation']}, {operators}")
     for key in ("licence", "training", "scores"):
         for name, value in (manifest.get(key) or {}).items():
