@@ -207,8 +207,18 @@ def main() -> int:
 
 def table(results: dict[str, dict[str, Any]]) -> str:
     """The figures of every target, one row each."""
-    names = {"ram": "RAM", "code": "code", "weights": "weights", "stack": "stack", "memory_used": "of RAM: model"}
-    names |= {"instructions_audio": "instr./hop, sound", "instructions_av": "instr./hop, face", "rms": "rms difference"}
+    names = {
+        "ram": "RAM",
+        "code": "code",
+        "weights": "weights",
+        "stack": "stack",
+        "memory_used": "of RAM: model",
+    }
+    names |= {
+        "instructions_audio": "instr./hop, sound",
+        "instructions_av": "instr./hop, face",
+        "rms": "rms difference",
+    }
     rows = [["target", *names.values()]]
     for target, figures in results.items():
         cells = [
