@@ -18,9 +18,8 @@ struct Int8Layer {
   int zero_point = 0;             // of y
   const int8_t* table = nullptr;  // 256 entries for -128..127, or none
 
-  // Bounds within which Run cannot overflow.
+  // Bounds within which Run cannot overflow, whatever the bias and a multiplier of 0 or more.
   static constexpr int kMaxInputs = 1 << 14;
-  static constexpr int32_t kMaxBias = 1 << 30;
   static constexpr int32_t kMaxShift = 62;
 
   // x: inputs values; y: outputs values.

@@ -103,9 +103,6 @@ Status ReadTensors(Reader* reader, Vector<TensorSpec>* tensors) {
 }
 
 bool Fits(const Int8Layer& layer) {
-  for (int i = 0; i < layer.outputs; ++i) {
-    if (layer.bias[i] > Int8Layer::kMaxBias || layer.bias[i] < -Int8Layer::kMaxBias) return false;
-  }
   for (int i = 0; i < layer.scales; ++i) {
     if (layer.multiplier[i] < 0 || layer.shift[i] < 1 || layer.shift[i] > Int8Layer::kMaxShift) return false;
   }

@@ -30,6 +30,8 @@ _MAGIC = b"SEEHEAR\0"
 _TEXT = 32
 # images that may wait on a device: 0.3 s at 25 a second (the host keeps 64; they are 416 bytes each)
 _QUEUE = 8
+# what the core accepts, so that nothing overflows
+_MOST_SHIFT = 62
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,11 @@ def _layer(
     # rounding up to 2^31 would not fit; half of it twice does
     full = multiplier == 2.0**31
     multiplier, shift = np.where(full, multiplier / 2, multiplier), np.where(full, shift - 1, shift)
+    # a row of weights that is all but dead
+    multiplier, shift = (
+        np.floor(multiplier / 2.0 ** np.maximum(shift - _MOST_SHIFT, 0)),
+        np.minimum(shift, _MOST_SHIFT),
+    )
     base = np.zeros(len(values), np.int64) if bias is None else bias.astype(np.int64)
     base -= int(in_zero) * values.astype(np.int64).sum(axis=1)
     return Layer(
