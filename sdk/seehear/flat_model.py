@@ -146,7 +146,7 @@ def _layer(
     base = np.zeros(len(values), np.int64) if bias is None else bias.astype(np.int64)
     base -= int(in_zero) * values.astype(np.int64).sum(axis=1)
     return Layer(
-        input_name, output_name, values.astype(np.int8), base.astype(np.int32),
+        input_name, output_name, values.astype(np.int8), np.clip(base, -(2**31), 2**31 - 1).astype(np.int32),
         multiplier.astype(np.int32), shift.astype(np.int32), int(out_zero), table,
     )  # fmt: skip
 
