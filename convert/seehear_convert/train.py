@@ -32,7 +32,7 @@ class Config:
     audio_units: list[int] = field(default_factory=lambda: [160, 160])
     lip_units: list[int] = field(default_factory=lambda: [64])
     gate_units: list[int] = field(default_factory=lambda: [80])
-    fusion: str = "av"
+    fusion: str = "product"
     masks_per_image: int = 4
     ibm_threshold: float = 1e-5
     ibm_normalise: str = "utterance"
@@ -40,8 +40,8 @@ class Config:
     seconds: float = 4.0
     steps: dict[str, int] = field(default_factory=lambda: {"audio": 4000, "lips": 1500, "gate": 2000})
     learning_rate: float = 1.5e-3
-    gate_cost: float = 0.0005
-    harm_cost: float = 1.0
+    gate_cost: float = 0.0
+    harm_cost: float = 0.15
     mismatch: float = 0.15
     imagined: float = 0.6
     hard: float = 0.5

@@ -16,6 +16,7 @@ from seehear_convert.corpus import Store
 
 def config() -> train.Config:
     return train.Config(
+        fusion="av",
         audio_units=[8, 8],
         lip_units=[8],
         gate_units=[8],
