@@ -3,6 +3,8 @@
 # make bench           figures of the C++ core, against numpy
 # make firmware        builds, runs and measures the firmware example on emulated processors; skips what is not installed
 # make callgrind       instructions per hop of the core against the committed reference
+# make wheels          sdist, and wheels of Python 3.11 for x86-64, aarch64 and armv7l, in dist/
+# make test-arm        those wheels in clean roots on emulated ARM processors, compared with x86-64
 # make clean           forgets builds and the virtual environment
 # PYTHON=python3.12 picks the interpreter. Everything is installed into .venv; second runs start at once.
 
@@ -16,7 +18,7 @@ PACKAGED := $(shell find csrc sdk convert boards -type f ! -path '*/__pycache__/
 WHEEL := build/wheel/.built
 HOST := build/host
 
-.PHONY: test ctest lint pytest demo bench firmware callgrind clean
+.PHONY: test ctest lint pytest demo bench firmware callgrind wheels test-arm clean
 .DELETE_ON_ERROR:
 
 test: ctest lint pytest
@@ -48,6 +50,12 @@ firmware: $(VENV)/.test
 callgrind: $(VENV)/.test
 	$(BIN)/python benchmarks/callgrind.py || [ $$? = 3 ]
 
+wheels: $(VENV)/.wheels
+	$(BIN)/python scripts/wheels.py
+
+test-arm: wheels
+	$(BIN)/python scripts/test_arm.py --json build/arm/report.json
+
 clean:
 	rm -rf build dist $(VENV) sdk/*.egg-info *.egg-info
 
@@ -72,6 +80,10 @@ $(VENV)/.test: $(WHEEL)
 	$(PIP) install "$$(ls build/wheel/*.whl)[demo,convert,dev]"
 	$(PIP) install --force-reinstall --no-deps build/wheel/*.whl
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.wheels: pyproject.toml | $(VENV)/.made
+	$(PIP) install build "setuptools>=64" wheel "pybind11>=2.12" "cmake>=3.18" "numpy>=1.23"
+	@touch $@
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' \

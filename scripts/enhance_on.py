@@ -1,0 +1,122 @@
+"""What `make test-arm` runs on every machine: the shipped bundle's graphs and the product itself, on given inputs.
+
+    python enhance_on.py INPUTS.npz RESULTS.npz [--record]
+
+With --record the inputs are made first: a clip, and for every graph what it is given while the clip is enhanced.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import seehear
+from seehear.audio_files import read_audio
+from seehear.runtime import Graph
+
+RATE, BLOCK, PICTURES, SECONDS = 16000, 160, 25, 3.0
+#: Runs of each graph that are compared: as many recorded from the clip, and as many of evenly spread noise.
+RUNS = 20
+
+
+def clip() -> tuple[np.ndarray, np.ndarray]:
+    """Speech in babble, float32 (n,), and a mouth that moves, float32 (pictures, 50, 2)."""
+    assets = Path(seehear.__file__).parent / "assets"
+    count = int(SECONDS * RATE)
+    speech, babble = (
+        read_audio(assets / f"demo_{kind}.wav").samples.reshape(-1)[RATE : RATE + count].astype(np.float64)
+        for kind in ("speech", "babble")
+    )
+    mixed = 0.4 * (speech / np.abs(speech).max() + 0.5 * babble / np.abs(babble).max())
+    times = np.arange(int(SECONDS * PICTURES)) / PICTURES
+    points = np.tile(np.random.default_rng(0).uniform(90, 150, (50, 2)), (len(times), 1, 1))
+    points[:, 40:44] = [(60, 80), (80, 80), (120, 80), (140, 80)]  # corners of the eyes: they set the scale
+    points[:, :40, 1] += 6 * np.sin(2 * np.pi * 3 * times)[:, None] * np.linspace(-1, 1, 40)
+    return mixed.astype(np.float32), points.astype(np.float32)
+
+
+def enhance(enhancer: Any, sound: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The clip through the product, images in step with the sound."""
+    out, picture = [], 0
+    for begin in range(0, len(sound), BLOCK):
+        while picture < len(points) and picture / PICTURES <= (begin + BLOCK) / RATE:
+            enhancer.see_landmarks(points[picture], picture / PICTURES)
+            picture += 1
+        out.append(enhancer.process(sound[begin : begin + BLOCK]))
+    return np.concatenate([*out, enhancer.flush()])
+
+
+def record(path: Path) -> None:
+    """Make the inputs file."""
+    sound, points = clip()
+    kept: dict[str, np.ndarray] = {"sound": sound, "points": points}
+    enhancer = seehear.Enhancer.load()
+    seen: dict[int, list[dict[str, np.ndarray]]] = {}
+    invoker = enhancer.invoker
+    names = enhancer._scheduler.graph_names
+
+    def watched(number: int, run: Any) -> Any:
+        def watch() -> None:
+            inputs = invoker.graphs[number].inputs
+            seen.setdefault(number, []).append(
+                {name: np.array(enhancer._scheduler.buffer(number, name)) for name in inputs}
+            )
+            run()
+
+        return watch
+
+    invoker.runs = [watched(number, run) for number, run in enumerate(invoker.runs)]
+    enhance(enhancer, sound, points)
+    random = np.random.default_rng(1)
+    for name in enhancer.bundle.graphs:
+        graph = Graph(enhancer.bundle, name)
+        calls = seen.get(names.index(name), []) if name in names else []
+        chosen = calls[:: max(1, len(calls) // RUNS)][:RUNS]
+        for _ in range(RUNS):
+            chosen.append({key: noise(tensor, random) for key, tensor in graph.inputs.items()})
+        for key, tensor in graph.inputs.items():
+            kept[f"{name}/{key}"] = np.stack([call[key].reshape(tensor.shape) for call in chosen])
+    np.savez(path, **kept)
+
+
+def noise(tensor: Any, random: np.random.Generator) -> np.ndarray:
+    """Any value the tensor can hold."""
+    if tensor.dtype.kind == "f":
+        return random.uniform(-1, 1, tensor.shape).astype(tensor.dtype)
+    limits = np.iinfo(tensor.dtype)
+    return random.integers(limits.min, limits.max, tensor.shape, endpoint=True).astype(tensor.dtype)
+
+
+def main(inputs: Path, results: Path) -> None:
+    """Run everything; the results go to `results`, one line of facts to standard output."""
+    kept = {}
+    with np.load(inputs) as given:
+        enhancer = seehear.Enhancer.load()
+        for name in enhancer.bundle.graphs:
+            graph = Graph(enhancer.bundle, name)
+            tensors = {key: given[f"{name}/{key}"] for key in graph.inputs}
+            runs = len(next(iter(tensors.values())))
+            answers = [graph.run(**{key: tensor[n] for key, tensor in tensors.items()}) for n in range(runs)]
+            for key in graph.outputs:
+                kept[f"{name}/{key}"] = np.stack([answer[key] for answer in answers])
+        began = time.perf_counter()
+        kept["sound"] = enhance(enhancer, given["sound"], given["points"])
+        took = time.perf_counter() - began
+        facts = {
+            "machine": platform.machine(), "python": platform.python_version(), "numpy": np.__version__,
+            "runtime": f"{enhancer.invoker.runtime.name} {enhancer.invoker.runtime.version}",
+            "seconds": round(took, 2), "stats": enhancer.stats,
+        }  # fmt: skip
+    np.savez(results, **kept)
+    print(json.dumps(facts))
+
+
+if __name__ == "__main__":
+    if sys.argv[3:] == ["--record"]:
+        record(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
