@@ -133,6 +133,9 @@ def bundle(
             graphs[graph] = (vision / f"{graph}.tflite").read_bytes()
             manifest["graphs"][graph] = describe(graph, graphs[graph])
     manifest["training"] = {"config": asdict(config), "data": licences(store, config.ship_only)}
+    history = run / "history.json"
+    if history.exists():
+        manifest["training"]["history"] = json.loads(history.read_text(encoding="utf-8"))
     manifest["licence"] = {
         "weights": "Apache-2.0",
         "data": sorted({row["licence"] for row in manifest["training"]["data"]}),

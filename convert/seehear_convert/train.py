@@ -286,6 +286,13 @@ def _xy(net: str, batch: Batch) -> tuple[Any, F32]:
     return (x if net == "gate" else x[0]), np.concatenate([target, weight], axis=-1)
 
 
+def _remember(run: Path, leg: dict[str, Any]) -> None:
+    """Add a leg to ``run/history.json``, which goes into the bundle: weights may have come a longer way than a config."""
+    file = run / "history.json"
+    legs = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    file.write_text(json.dumps([*legs, leg], indent=1) + "\n", encoding="utf-8")
+
+
 def train(
     net: str,
     config: Config,
@@ -346,4 +353,5 @@ def train(
                 flush=True,
             )
     model.save(run / f"{net}.keras")
+    _remember(run, {"net": net, "first": first, "last": total, "learning_rate": config.learning_rate})
     return {"net": net, "steps": total, "valid": log[-1]["valid"] if log else None}
