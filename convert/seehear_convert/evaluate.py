@@ -370,8 +370,9 @@ def make_mixtures(
     maker = MixtureMaker(store, split, 4.0, ship_only=False)
     rows = []
     for n in range(count):
-        face = bool(maker.faces) and n % 2 == 0
-        clip = maker.faces[n // 2 % len(maker.faces)] if face else maker.voices[n // 2 % len(maker.voices)]
+        face = bool(maker.faces) and (n % 2 == 0 or not maker.voices)
+        pool = maker.faces if face else maker.voices
+        clip = pool[n // 2 % len(pool)]
         speech = store.sound(clip)[: 4 * 16000]
         maker.n = len(speech)
         kind = ("noise", "talker", "noise", "babble")[n // 2 % 4]

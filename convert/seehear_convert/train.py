@@ -161,7 +161,10 @@ class BatchMaker:
             lips.append(lip)
             irms.append(irm)
             ws.append(w)
-        return np.stack(xs), np.stack(lips), np.stack(irms), np.stack(ws)
+        hops = (
+            lips[0].shape[0] * self.config.masks_per_image
+        )  # the last image may cover fewer hops than its masks
+        return np.stack(xs)[:, :hops], np.stack(lips), np.stack(irms)[:, :hops], np.stack(ws)[:, :hops]
 
 
 def hash_name(name: str) -> int:

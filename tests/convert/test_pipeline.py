@@ -21,7 +21,7 @@ def config() -> train.Config:
         lip_units=[8],
         gate_units=[8],
         batch=4,
-        seconds=1.0,
+        seconds=1.05,
         steps={"audio": 6, "lips": 6, "gate": 6},
     )
 

@@ -1,0 +1,79 @@
+"""Scores and reports: what they count, and that they can say no."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seehear_convert import evaluate
+
+
+def results() -> list[dict[str, object]]:
+    """Twelve mixtures of six talkers, audio-visual a tenth better than audio only in everything."""
+    rows: list[dict[str, object]] = []
+    for n in range(12):
+        for condition, gain in (("noisy", 0.0), ("audio", 0.1), ("av", 0.2)):
+            row = {
+                "id": f"m{n}",
+                "group": "seen",
+                "kind": "talker",
+                "snr_db": "0",
+                "talker": f"t{n % 6}",
+                "sync": "",
+            }
+            rows.append(row | {"condition": condition} | {m: 1 + n / 10 + gain for m in evaluate.METRICS})
+    return rows
+
+
+def test_paired_differences_are_taken_within_a_mixture() -> None:
+    found = evaluate.paired(results(), "pesq", "audio", "av", lambda _: True)
+    assert found["n"] == 12
+    assert found["mean"] == pytest.approx(0.1) and found["low"] == pytest.approx(0.1) == found["high"]
+
+
+def test_a_mixture_without_a_score_is_left_out_of_its_pair() -> None:
+    rows = results()
+    rows[2]["pesq"] = float("nan")
+    assert evaluate.paired(rows, "pesq", "audio", "av", lambda _: True)["n"] == 11
+
+
+def test_the_report_has_every_table_and_count() -> None:
+    text = evaluate.report(results())
+    assert "| seen | 12 | 1.55 / 1.550 / 1.550 / 1.6 |" in text
+    assert "| av - audio | seen, competing <= 5 dB | 12 | +0.100 [+0.100, +0.100]" in text
+
+
+def test_si_sdr_ignores_scale_and_offset() -> None:
+    x = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
+    noise = np.random.default_rng(1).standard_normal(16000).astype(np.float32)
+    assert evaluate.si_sdr(x, 0.3 * x + 0.2) > 60
+    assert evaluate.si_sdr(x, 2 * (x + 0.1 * noise)) == pytest.approx(20, abs=0.3)
+
+
+def test_a_loss_to_int8_is_the_float_score_minus_its_own(tmp_path: Path) -> None:
+    rows = results()
+    with (tmp_path / "scores.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows([r | {"pesq": float(str(r["pesq"])) + 0.03} for r in rows])
+    loss = evaluate.quantisation_loss(tmp_path / "scores.csv", rows)
+    assert loss["av"] == {"pesq": 0.03, "stoi": 0.0, "n": 12}
+
+
+def test_a_list_without_its_columns_is_named(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("id,noisy\n1,x.wav\n")
+    with pytest.raises(ValueError, match="expected the columns"):
+        evaluate.read_mixtures(tmp_path / "m.csv", tmp_path)
+
+
+def test_validation_mixtures_have_the_snr_they_say(store: Path, tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    rows = evaluate.read_mixtures(evaluate.make_mixtures(store, tmp_path, 8), tmp_path)
+    assert {r["kind"] for r in rows} == {"noise", "talker", "babble"} and len(rows) == 8
+    for row in rows:
+        noisy, clean = (soundfile.read(row[k])[0] for k in ("noisy", "clean"))
+        snr = 10 * np.log10(np.sum(clean**2) / np.sum((noisy - clean) ** 2))
+        assert snr == pytest.approx(float(row["snr_db"]), abs=0.2)
