@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 import seehear
 from seehear.audio_files import read_audio
 from seehear.runtime import Graph
@@ -54,7 +55,7 @@ def enhance(enhancer: Any, sound: np.ndarray, points: np.ndarray) -> np.ndarray:
 def record(path: Path) -> None:
     """Make the inputs file."""
     sound, points = clip()
-    kept: dict[str, np.ndarray] = {"sound": sound, "points": points}
+    kept: dict[str, Any] = {"sound": sound, "points": points}
     enhancer = seehear.Enhancer.load()
     seen: dict[int, list[dict[str, np.ndarray]]] = {}
     invoker = enhancer.invoker
@@ -94,7 +95,7 @@ def noise(tensor: Any, random: np.random.Generator) -> np.ndarray:
 
 def main(inputs: Path, results: Path) -> None:
     """Run everything; the results go to `results`, one line of facts to standard output."""
-    kept = {}
+    kept: dict[str, Any] = {}
     with np.load(inputs) as given:
         enhancer = seehear.Enhancer.load()
         for name in enhancer.bundle.graphs:

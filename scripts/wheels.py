@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from debian import Debian  # noqa: E402
+from debian import Debian
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
@@ -117,7 +117,8 @@ def build_native(sdist: Path) -> Path:
     """This computer's wheel, built from the sdist and nothing else."""
     folder = BUILD / "native"
     shutil.rmtree(folder, ignore_errors=True)
-    run([sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(sdist)])  # fmt: skip
+    pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    run([*pip, "--wheel-dir", str(folder), str(sdist)])
     return next(folder.glob("*.whl"))
 
 

@@ -1,0 +1,61 @@
+"""What decides about wheels without building any; `make test-arm` does the rest."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+
+def script(name: str) -> ModuleType:
+    """A file of scripts/ as a module."""
+    if name not in sys.modules:
+        specification = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+        assert specification is not None and specification.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("needs", "tag"),
+    [
+        (["GLIBC_2.4"], "manylinux_2_17_armv7l"),
+        (["GLIBC_2.4", "GLIBC_2.29"], "manylinux_2_29_armv7l"),
+        (["GLIBC_2.4", "GLIBCXX_3.4.29"], "manylinux_2_34_armv7l"),
+        (["GLIBC_2.34", "CXXABI_ARM_1.3.3", "GLIBCXX_3.4.11"], "manylinux_2_34_armv7l"),
+    ],
+)
+def test_the_tag_is_the_oldest_that_has_every_symbol(needs: list[str], tag: str) -> None:
+    assert script("wheels").platform_tag(needs, "armv7l") == tag
+
+
+@pytest.mark.parametrize("need", ["GLIBCXX_3.4.99", "OPENSSL_3.0.0", "strange"])
+def test_a_symbol_that_no_manylinux_system_has_is_an_error(need: str) -> None:
+    with pytest.raises(ValueError, match=need):
+        script("wheels").platform_tag([need], "aarch64")
+
+
+def test_differences_of_graphs_and_sound_are_found() -> None:
+    compare = script("test_arm").compare
+    reference = {"g/y": np.array([-128, 0], np.int8), "sound": np.zeros(4, np.float32)}
+    other = {"g/y": np.array([127, 0], np.int8), "sound": np.full(4, 0.5, np.float32)}
+    assert compare(reference, reference) == {"steps": 0, "floats": 0, "rms": 0}
+    assert compare(other, reference) == {"steps": 255, "floats": 0, "rms": 0.5}
+
+
+def test_a_graph_that_is_missing_from_the_results_is_an_error() -> None:
+    sound = np.zeros(4, np.float32)
+    with pytest.raises(RuntimeError, match="g/y"):
+        script("test_arm").compare({"sound": sound}, {"g/y": np.zeros(1, np.int8), "sound": sound})
+
+
+def test_networks_that_did_not_run_or_failed_are_told() -> None:
+    stats = {"hops": 300, "lip_runs": 0, "gate_runs": 5, "audio_failures": 2}
+    assert script("test_arm").failures(stats) == ["no lip_runs", "2 audio_failures"]
