@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from seehear.landmarks import LANDMARKS
+
 F32 = NDArray[np.float32]
 
 
@@ -169,12 +171,7 @@ def lstm_step(
     return sigmoid(o) * np.tanh(c), c
 
 
-# Positions in the 50-landmark order (sdk/seehear/landmarks.py) of the mesh points the geometry uses.
-MESH = (
-    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409, 78, 95, 88, 178, 87, 14,
-    317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415, 33, 133, 362, 263, 1, 168, 152, 234, 454, 10,
-)  # fmt: skip
-_AT = {mesh: i for i, mesh in enumerate(MESH)}
+_AT = {mesh: i for i, mesh in enumerate(LANDMARKS)}
 VERTICAL = {
     0: (13, 14),
     1: (81, 178),

@@ -19,21 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seehear.demo import si_sdr
+
 F32 = NDArray[np.float32]
 METRICS = ("pesq", "stoi", "estoi", "si_sdr")
 CONDITIONS = ("noisy", "audio", "av", "shuffled", "static")
 IMAGE_RATE = 25.0
 Chosen = Callable[[dict[str, Any]], bool]
-
-
-def si_sdr(reference: F32, estimate: F32) -> float:
-    """Scale-invariant SDR in dB of zero-mean signals (n,)."""
-    r = reference.astype(np.float64) - reference.mean()
-    e = estimate.astype(np.float64) - estimate.mean()
-    target = r * (e @ r) / max(float(r @ r), 1e-12)
-    return float(
-        10 * np.log10(max(float(target @ target), 1e-12) / max(float(np.sum((e - target) ** 2)), 1e-12))
-    )
 
 
 def scores(clean: F32, estimate: F32) -> dict[str, float]:
@@ -49,7 +41,7 @@ def scores(clean: F32, estimate: F32) -> dict[str, float]:
         "pesq": wide_band,
         "stoi": float(stoi(clean, estimate, 16000)),
         "estoi": float(stoi(clean, estimate, 16000, extended=True)),
-        "si_sdr": si_sdr(clean, estimate),
+        "si_sdr": si_sdr(estimate.astype(np.float64), clean.astype(np.float64)),
     }
 
 
@@ -150,6 +142,27 @@ def _work(job: tuple[int, str]) -> dict[str, Any]:
     return result | scores(clean, np.asarray(out, np.float32))
 
 
+def resume(journal: Path, key: str) -> dict[tuple[int, str], dict[str, Any]]:
+    """What a journal with this key holds, by (row, condition); the file is left clean to append to.
+
+    A journal of another key is forgotten, and so is a last line that an interruption cut short.
+    """
+    done: dict[tuple[int, str], dict[str, Any]] = {}
+    lines = journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []
+    if lines and lines[0] == json.dumps({"key": key}):
+        for line in lines[1:]:
+            try:
+                r = json.loads(line)
+            except ValueError:
+                break
+            done[r["at"], r["condition"]] = r
+    temporary = journal.with_suffix(".tmp")
+    kept = [{"key": key}, *done.values()]
+    temporary.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
+    os.replace(temporary, journal)
+    return done
+
+
 def evaluate(
     table: Path,
     root: Path,
@@ -162,7 +175,7 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """Score every mixture under every condition; ``out/scores.csv`` keeps what is done, so that a run resumes.
 
-    ``delay_ms`` None takes the bundle's own visual delay. A changed bundle or delay starts anew.
+    ``delay_ms`` None takes the bundle's own visual delay. A changed bundle, list or delay starts anew.
     """
     import hashlib
 
@@ -173,17 +186,10 @@ def evaluate(
     rows = read_mixtures(table, root)
     out.mkdir(parents=True, exist_ok=True)
     (out / "tracks").mkdir(exist_ok=True)
-    key = hashlib.sha256(bundle.read_bytes()).hexdigest() + f" delay {delay_ms}"
+    digest = hashlib.sha256(bundle.read_bytes() + table.read_bytes()).hexdigest()
     journal = out / "journal.jsonl"
-    done: dict[tuple[int, str], dict[str, Any]] = {}
-    if journal.exists():
-        lines = journal.read_text(encoding="utf-8").splitlines()
-        if lines and json.loads(lines[0]) == {"key": key}:
-            for line in lines[1:]:
-                r = json.loads(line)
-                done[r["at"], r["condition"]] = r
+    done = resume(journal, f"{digest} delay {delay_ms}")
     if not done:
-        journal.write_text(json.dumps({"key": key}) + "\n", encoding="utf-8")
         for old in (out / "tracks").glob("*.npz"):
             old.unlink()
     jobs = [(n, c) for n in range(len(rows)) for c in conditions if (n, c) not in done]

@@ -20,7 +20,7 @@ def voice(seed: int, seconds: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
     opening = np.maximum(0, np.sin(2 * np.pi * rate * t + seed))
     sound = opening * sum(np.sin(2 * np.pi * pitch * k * t) / k for k in range(1, 20)) * 0.1
     points = np.random.default_rng(0).uniform(40, 120, (50, 2))
-    at = {mesh: n for n, mesh in enumerate(dsp.MESH)}
+    at = {mesh: n for n, mesh in enumerate(dsp.LANDMARKS)}
     points[[at[33], at[133], at[362], at[263]]] = [(40, 60), (60, 60), (100, 60), (120, 60)]
     track = np.repeat(points[None], int(seconds * 25), axis=0)
     track[:, at[14], 1] = track[:, at[13], 1] + 20 * opening[:: 16000 // 25][: len(track)]

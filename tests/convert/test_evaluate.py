@@ -49,8 +49,8 @@ def test_the_report_has_every_table_and_count() -> None:
 def test_si_sdr_ignores_scale_and_offset() -> None:
     x = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
     noise = np.random.default_rng(1).standard_normal(16000).astype(np.float32)
-    assert evaluate.si_sdr(x, 0.3 * x + 0.2) > 60
-    assert evaluate.si_sdr(x, 2 * (x + 0.1 * noise)) == pytest.approx(20, abs=0.3)
+    assert evaluate.si_sdr(0.3 * x + 0.2, x) > 60
+    assert evaluate.si_sdr(2 * (x + 0.1 * noise), x) == pytest.approx(20, abs=0.3)
 
 
 def test_a_loss_to_int8_is_the_float_score_minus_its_own(tmp_path: Path) -> None:
@@ -77,3 +77,14 @@ def test_validation_mixtures_have_the_snr_they_say(store: Path, tmp_path: Path) 
         noisy, clean = (soundfile.read(row[k])[0] for k in ("noisy", "clean"))
         snr = 10 * np.log10(np.sum(clean**2) / np.sum((noisy - clean) ** 2))
         assert snr == pytest.approx(float(row["snr_db"]), abs=0.2)
+
+
+def test_an_interrupted_evaluation_keeps_its_whole_lines_and_no_other_key(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.jsonl"
+    assert evaluate.resume(journal, "a") == {}
+    with journal.open("a") as file:
+        file.write('{"at": 0, "condition": "av", "pesq": 1.5}\n{"at": 1, "condi')
+    assert list(evaluate.resume(journal, "a")) == [(0, "av")]
+    assert list(evaluate.resume(journal, "a")) == [(0, "av")]
+    assert journal.read_text().endswith("}\n")
+    assert evaluate.resume(journal, "b") == {}

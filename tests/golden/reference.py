@@ -273,7 +273,7 @@ class Reference:
 def face(opening: float) -> np.ndarray:
     """50 landmarks, float32 (50, 2), of a face whose mouth is open by ``opening`` eye distances."""
     points = np.random.default_rng(1).uniform(70, 150, (50, 2))
-    at = {mesh: i for i, mesh in enumerate(dsp.MESH)}
+    at = {mesh: i for i, mesh in enumerate(dsp.LANDMARKS)}
     points[[at[33], at[133], at[362], at[263]]] = [(60, 80), (80, 81), (120, 84), (140, 85)]
     points[at[13]] = (100, 140)
     points[at[14]] = (100, 140 + 60 * opening)
