@@ -16,6 +16,10 @@ from pathlib import Path
 _NEEDLESS = ("dpkg", "tar", "media-types", "readline-common", "gcc-12-base", "libtirpc-common")
 
 
+class Unavailable(RuntimeError):
+    """Packages cannot be fetched: no network, or the archive does not have them."""
+
+
 class Debian:
     """The Debian archive for one architecture.
 
@@ -48,7 +52,7 @@ class Debian:
 
         Raises
         ------
-        RuntimeError
+        Unavailable
             apt cannot fetch them; the message ends with its own words.
         """
         kept = self.folder / "sets" / "+".join([*packages, "alone"][: len(packages) + (not dependencies)])
@@ -72,14 +76,14 @@ class Debian:
             command = ["apt-get", "install", "-y", "--download-only", "-o", keep, *packages]
         try:
             self._apt(command, kept)
-        except RuntimeError:  # no lists yet, or lists that name packages which have left the mirror
+        except Unavailable:  # no lists yet, or lists that name packages which have left the mirror
             try:
                 self._apt(["apt-get", "update", "-o", "Acquire::Retries=2"], kept)
-            except RuntimeError as error:  # one list of a mirror in mid-sync; the packages may be in the others
+            except Unavailable as error:  # one list of a mirror in mid-sync; the packages may be in the others
                 print(f"apt: {error}; trying with the lists that came")
             self._apt(command, kept)
 
     def _apt(self, command: list[str], folder: Path) -> None:
         done = subprocess.run(command, cwd=folder, env=self._environment, capture_output=True, text=True)
         if done.returncode != 0:
-            raise RuntimeError(f"{' '.join(command)}: {(done.stdout + done.stderr).strip()[-500:]}")
+            raise Unavailable(f"{' '.join(command)}: {(done.stdout + done.stderr).strip()[-500:]}")

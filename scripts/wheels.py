@@ -5,7 +5,8 @@
 The x86-64 wheel is built from the sdist, which proves the sdist. An ARM wheel is that wheel with another core, cross
 compiled against Debian's Python headers: every other file is the same on all machines. The manylinux tag is the oldest
 that the symbols in the core allow; libstdc++ is the system's, for a static one of Debian 12 asks for a newer glibc
-(2.36) than the core itself (2.34). A target whose cross compiler is not installed is left out, and said so.
+(2.36) than the core itself (2.34). A target whose cross compiler is not installed, or whose headers cannot be fetched, is
+left out, and said so.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from debian import Debian
+from debian import Debian, Unavailable
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
@@ -177,6 +178,10 @@ def main() -> int:
     arguments.add_argument("--dist", type=Path, default=ROOT / "dist")
     arguments.add_argument("--targets", nargs="+", default=["x86_64", *TARGETS], choices=["x86_64", *TARGETS])
     given = arguments.parse_args()
+    given.dist.mkdir(parents=True, exist_ok=True)
+    # first of all, so that nobody takes wheels of before for those of now
+    for old in [*given.dist.glob("seehear-*.whl"), *given.dist.glob("seehear-*.tar.gz")]:
+        old.unlink()
     if sys.version_info[:2] != (3, 11) or os.uname().machine != "x86_64":
         print(
             "skipped: the wheels are built by Python 3.11 on x86-64, this is Python "
@@ -185,9 +190,6 @@ def main() -> int:
         return 0
     if shutil.which("readelf") is None:
         sys.exit("readelf not found: apt-get install binutils")
-    given.dist.mkdir(parents=True, exist_ok=True)
-    for old in [*given.dist.glob("seehear-*.whl"), *given.dist.glob("seehear-*.tar.gz")]:
-        old.unlink()
     sdist = build_sdist(given.dist)
     built = [sdist]
     native = build_native(sdist)
@@ -204,7 +206,11 @@ def main() -> int:
                 f"skipped {machine}: {target.triplet}-g++ or apt-get not found: apt-get install {target.package}"
             )
         else:
-            core = build_core(target, next(sources.iterdir()))
+            try:
+                core = build_core(target, next(sources.iterdir()))
+            except Unavailable as error:
+                print(f"skipped {machine}: its Python headers cannot be fetched from Debian: {error}")
+                continue
             built.append(pack(native, core, machine, given.dist))
     for path in built:
         print(f"{path.stat().st_size / 1e6:7.2f} MB  {path.name}")

@@ -59,3 +59,44 @@ def test_a_graph_that_is_missing_from_the_results_is_an_error() -> None:
 def test_networks_that_did_not_run_or_failed_are_told() -> None:
     stats = {"hops": 300, "lip_runs": 0, "gate_runs": 5, "audio_failures": 2}
     assert script("test_arm").failures(stats) == ["no lip_runs", "2 audio_failures"]
+
+
+@pytest.fixture()
+def unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """scripts/debian.py on a computer whose apt reaches nothing."""
+    apt = tmp_path / "bin" / "apt-get"
+    apt.parent.mkdir()
+    apt.write_text("#!/bin/sh\necho 'E: Could not resolve deb.debian.org'\nexit 100\n")
+    apt.chmod(0o755)
+    monkeypatch.setenv("PATH", str(apt.parent), prepend=":")
+    script("wheels")  # puts scripts/ on the path
+    return sys.modules["debian"]
+
+
+def test_packages_that_cannot_be_fetched_are_told_from_other_failures(
+    unreachable: ModuleType, tmp_path: Path
+) -> None:
+    with pytest.raises(unreachable.Unavailable, match="Could not resolve"):
+        unreachable.Debian("arm64", tmp_path).unpack(["python3.11-minimal"], tmp_path / "root")
+
+
+def test_a_machine_whose_python_cannot_be_fetched_is_left_out_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arm = script("test_arm")
+    facts = {"wheel": 1.0, "installed": 1.0, "run_seconds": 1.0, "runtime": "none", "numpy": "2",
+             "stats": {"hops": 1, "lip_runs": 1, "gate_runs": 1}}  # fmt: skip
+
+    def enhance(name: str, *_: object) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+        if name.startswith("aarch64"):
+            raise arm.Unavailable("Could not resolve deb.debian.org")
+        return dict(facts), {"sound": np.ones(4, np.float32)}
+
+    monkeypatch.setattr(arm, "BUILD", tmp_path)
+    monkeypatch.setattr(arm, "missing", lambda *_: "")
+    monkeypatch.setattr(arm, "enhance", enhance)
+    monkeypatch.setattr(sys, "argv", ["test_arm.py", "--only", "aarch64-litert", "armv7l-tflite"])
+    assert arm.main() == 0
+    assert "skipped aarch64-litert: its Python cannot be fetched from Debian" in capsys.readouterr().out
+    monkeypatch.setattr(arm, "failures", lambda _: ["no hops"])
+    assert arm.main() == 1
