@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from seehear import boards_cli, bundle
-from seehear.boards import BoardError, list_boards
+from seehear.boards import Board, BoardError, list_boards
 from seehear.errors import BundleError, InputError
 
 
@@ -48,11 +48,31 @@ def test_show_prints_facts_with_their_sources(capsys: pytest.CaptureFixture[str]
     assert run("boards", "show", "imx93") == 0
     text = capsys.readouterr().out
     assert "vela --accelerator-config ethos-u65-256" in text
-    assert "source of npu: NXP AN13854" in text
+    assert "source of npu: https://www.nxp.com/docs/en/application-note/AN13854.pdf" in text
     assert run("boards", "show", "imx93", "--json") == 0
     assert json.loads(capsys.readouterr().out)["npus"][0]["accelerator"] == "ethos-u65-256"
     with pytest.raises(BoardError, match="not known"):
         run("boards", "show", "imx94")
+
+
+@pytest.mark.parametrize("board", list_boards(), ids=lambda board: board.id)
+def test_show_says_what_is_not_verified(board: Board, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("boards", "show", board.id) == 0
+    lines = capsys.readouterr().out.splitlines()
+    told = [f"not verified: {key}: {why}" for key, why in board.unverified.items()]
+    for npu in board.npus:
+        told += [f"not verified: {npu.family.id} {key}: {why}" for key, why in npu.family.unverified.items()]
+    assert [line for line in lines if line.startswith("not verified")] == told
+
+
+def test_the_pages_mark_what_is_not_verified(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("boards", "list", "--markdown") == 0
+    page = capsys.readouterr().out
+    assert "Hexagon V68 with HTP (12 TOPS) (?)" in page
+    assert "| qnn (?) |" in page
+    assert "4x Cortex-A72 1500 MHz |" in page
+    assert run("boards", "show", "qnn", "--markdown") == 0
+    assert "Not verified:\n\n- `operators`: " in capsys.readouterr().out
 
 
 def test_detect_prints_the_board_and_what_gave_it_away(

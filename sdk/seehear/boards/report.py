@@ -73,9 +73,9 @@ def list_table() -> str:
     return table(["board", "name", "memory", "runs through"], rows)
 
 
-def _mark(board: Board, key: str) -> str:
+def _mark(profile: Board | Family, key: str) -> str:
     """A question mark on values that are not verified."""
-    return " (?)" if any(name.split(".")[0] == key for name in board.unverified) else ""
+    return " (?)" if any(name.split(".")[0] == key for name in profile.unverified) else ""
 
 
 def _link(source: str) -> str:
@@ -132,7 +132,7 @@ def boards_markdown() -> str:
             INTERFACES[family.interface],
             ", ".join(family.quantisation),
             f"`{family.compile.tool}`" if family.compile else "none",
-            limits(family) or "none known",
+            (limits(family) or "none known") + _mark(family, "limits"),
         ]
         for family in list_families()
     ]
@@ -142,7 +142,8 @@ def boards_markdown() -> str:
         "",
         "`seehear boards list | show BOARD | detect | check MODEL | explain MODEL` prints the same facts,",
         "and `seehear doctor` says what is missing on the board at hand. A question mark stands for a value",
-        "whose public source was not read or leaves room; the board's section says which and why.",
+        "whose public source was not read or leaves room; the section of the board, or the page of the",
+        "family, says which and why.",
         "",
         markdown_table(["board", "name", "processor", "memory", "NPU", "runs through"], rows),
         "",
@@ -154,7 +155,7 @@ def boards_markdown() -> str:
         "",
         "Conditions on single operators: `seehear boards show FAMILY`. `cpu` takes all of them.",
         "",
-        markdown_table(["operator", *(family.id for family in listing)], matrix),
+        markdown_table(["operator", *(family.id + _mark(family, "operators") for family in listing)], matrix),
         "",
         "## Notes for each board",
         "",
@@ -247,6 +248,8 @@ def board_text(board: Board) -> str:
         lines += [f"NPU: none; {board.fallback.name}"]
     lines += [f"set-up: {note}" for note in board.set_up] + [f"pitfall: {note}" for note in board.pitfalls]
     lines += [f"not verified: {key}: {why}" for key, why in board.unverified.items()]
+    for npu in board.npus:
+        lines += [f"not verified: {npu.family.id} {key}: {why}" for key, why in npu.family.unverified.items()]
     lines += [f"source of {key}: {', '.join(values)}" for key, values in board.sources.items()]
     return "\n".join(lines)
 
