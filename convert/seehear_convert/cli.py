@@ -101,7 +101,8 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     if args.steps:
         config.steps[args.net] = args.steps
     with _Steps() as progress:
-        return train(args.net, config, args.store, args.run, args.workers, progress)
+        start = args.start / f"{args.net}.keras" if args.start else None
+        return train(args.net, config, args.store, args.run, args.workers, progress, start)
 
 
 def _quantize(args: argparse.Namespace) -> dict[str, Any]:
@@ -246,6 +247,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--config", type=Path, help="JSON of seehear_convert.train.Config")
     p.add_argument("--steps", type=int)
+    p.add_argument("--from", dest="start", type=Path, help="run folder whose weights a new run begins with")
     p.add_argument("--workers", type=int, default=1, help="processes that make mixtures")
 
     p = commands.add_parser("imagine", help="lips for the voices without a face, before the gate is trained")

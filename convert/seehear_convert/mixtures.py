@@ -66,7 +66,8 @@ class MixtureMaker:
     """Draws mixtures from a store.
 
     ``lips`` = True draws targets with lips only: of talkers with a face, and for a share ``imagined`` of the targets of voices
-    whose lips are imagined (imagined_lips.py), if the store has them.
+    whose lips are imagined (imagined_lips.py), if the store has them. A kind of noise is drawn in proportion to the root of
+    its minutes times its weight in ``noise_weights`` (1 where not named).
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class MixtureMaker:
         lips: bool = False,
         ship_only: bool = True,
         imagined: float = 0.0,
+        noise_weights: dict[str, float] | None = None,
     ) -> None:
         self.store = store
         self.imagined = imagined if store.imagined else 0.0
@@ -98,7 +100,8 @@ class MixtureMaker:
         self.by_label = {label: [c for c in self.noise if c.label == label] for label in labels}
         minutes = np.array([sum(c.length for c in self.by_label[label]) for label in labels], float)
         self.labels = labels
-        self.label_p = minutes**0.5 / np.sum(minutes**0.5)
+        weight = minutes**0.5 * [(noise_weights or {}).get(label, 1.0) for label in labels]
+        self.label_p = weight / weight.sum()
         if not self.noise or not speech:
             raise ValueError(
                 f"split {split!r} of the store needs speech and noise; found {len(speech)} and {len(self.noise)} clips"
@@ -288,8 +291,10 @@ def audio_arrays(
     spec: dsp.FeatureSpec,
     profile: dsp.Profile,
     edges: list[int],
-) -> tuple[F32, F32, F32]:
-    """Features, IRM (beta .5) and loss weight, each (hops, M) float32, of the STFTs of speech and noise.
+) -> tuple[F32, ...]:
+    """Features, IRM (beta .5), loss weight, clean and noisy power and the real part of clean times conjugate noisy.
+
+    Each (hops, M) float32, of the STFTs of speech and noise.
 
     The weight is the compressed magnitude of the mixture: what is loud is heard.
     """
@@ -298,7 +303,10 @@ def audio_arrays(
     noisy = dsp.band_power(speech + noise, edges, profile)
     irm = np.sqrt(clean / (clean + disturb + 1e-10))
     weight = np.clip((noisy / (noisy.mean() + 1e-10)) ** 0.15, 0.05, 3.0)
-    return dsp.features(noisy, spec).astype(np.float32), irm.astype(np.float32), weight.astype(np.float32)
+    x = dsp.features(noisy, spec)
+    # |s + n|^2 = |s|^2 + |n|^2 + 2 Re(s n*), and Re(s (s + n)*) = |s|^2 + Re(s n*).
+    cross = (noisy + clean - disturb) / 2
+    return tuple(v.astype(np.float32) for v in (x, irm, weight, clean, noisy, cross))
 
 
 def lip_arrays(

@@ -7,7 +7,7 @@ import multiprocessing as mp
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,15 @@ class Config:
     learning_rate: float = 1.5e-3
     gate_cost: float = 0.0
     harm_cost: float = 0.15
-    mismatch: float = 0.15
+    perceptual: float = 0.1
+    intelligibility: float = 0.8
+    fidelity: float = 0.01
+    mismatch: float = 0.2
     imagined: float = 0.6
     hard: float = 0.5
+    noise_weights: dict[str, float] = field(
+        default_factory=lambda: {"music": 3, "cafe_restaurant": 2, "crowd_babble": 2, "street_traffic": 2}
+    )
 
     @staticmethod
     def load(path: Path) -> Config:
@@ -80,6 +86,7 @@ class BatchMaker:
             lips=net != "audio",
             ship_only=config.ship_only,
             imagined=config.imagined if net == "gate" else 0.0,
+            noise_weights=config.noise_weights,
         )
 
     def lips(self, excerpt: Any, rng: np.random.Generator) -> F32:
@@ -99,8 +106,8 @@ class BatchMaker:
         )
         return {"audio": self._audio, "lips": self._lips, "gate": self._gate}[self.net](rng)
 
-    def _mixed(self, rng: np.random.Generator) -> Iterator[tuple[Any, tuple[F32, F32, F32]]]:
-        """Excerpt of the target, and features, IRM and weight, of ``batch`` mixtures."""
+    def _mixed(self, rng: np.random.Generator) -> Iterator[tuple[Any, tuple[F32, ...]]]:
+        """Excerpt of the target, and the arrays of `audio_arrays`, of ``batch`` mixtures."""
         # Spectra are linear: every speech and every noise serves twice, at other levels and in other company.
         count = self.config.batch // 2
         drawn = [self.maker.draw(rng) for _ in range(count)]
@@ -142,29 +149,30 @@ class BatchMaker:
         ticks = len(ibm) // self.config.masks_per_image
         return ibm[: ticks * self.config.masks_per_image].reshape(ticks, -1)
 
+    def _mismatched(self, excerpt: Any, rng: np.random.Generator) -> F32:
+        """Lip features of another face, of the same face out of step, or of a still face under a trembling tracker."""
+        how = rng.integers(3)
+        if how == 0:
+            return self.lips(self.maker.draw_face(rng), rng)
+        if how == 1:
+            return np.roll(self.lips(excerpt, rng), int(rng.integers(8, 60)), axis=0)
+        distances = excerpt.distances
+        still = distances[int(rng.integers(len(distances)))]
+        tremble = 10 ** rng.uniform(-4, -2) * rng.standard_normal(distances.shape)
+        return self.lips(replace(excerpt, distances=(still + tremble).astype(np.float32)), rng)
+
     def _gate(self, rng: np.random.Generator) -> Batch:
-        xs, lips, irms, ws = [], [], [], []
-        for e, (x, irm, w) in self._mixed(rng):
+        lips, arrays = [], []
+        for e, mixed in self._mixed(rng):
             lip = self.lips(e, rng)
-            if (
-                rng.random() < self.config.mismatch
-            ):  # another face, out of step, or still: distrust has to be learnt (E6)
-                how = rng.integers(3)
-                if how == 0:
-                    lip = self.lips(self.maker.draw_face(rng), rng)
-                elif how == 1:
-                    lip = np.roll(lip, int(rng.integers(8, 60)), axis=0)
-                else:
-                    lip[:] = lip[0]
-                    lip[:, :20] = 0
-            xs.append(x)
+            if rng.random() < self.config.mismatch:  # distrust has to be learnt (E6)
+                lip = self._mismatched(e, rng)
             lips.append(lip)
-            irms.append(irm)
-            ws.append(w)
-        hops = (
-            lips[0].shape[0] * self.config.masks_per_image
-        )  # the last image may cover fewer hops than its masks
-        return np.stack(xs)[:, :hops], np.stack(lips), np.stack(irms)[:, :hops], np.stack(ws)[:, :hops]
+            arrays.append(mixed)
+        # The last image may cover fewer hops than its masks.
+        hops = lips[0].shape[0] * self.config.masks_per_image
+        x, *targets = (np.stack(column)[:, :hops] for column in zip(*arrays, strict=True))
+        return x, np.stack(lips), *targets
 
 
 def hash_name(name: str) -> int:
@@ -239,14 +247,27 @@ def _learner(net: str, config: Config, run: Path) -> tuple[Any, Any, Any]:
     from keras import ops
 
     from . import nets
+    from .perceptual import Perception
 
     bands = len(dsp.band_edges(dsp.PROFILES[config.profile])) - 1
 
+    perception = Perception(dsp.PROFILES[config.profile])
+
+    def heard(mask: Any, clean: Any, noisy: Any, cross: Any) -> Any:
+        """What a listener would miss, (batch,); 0 where there is no speech."""
+        stoi, estoi = perception.intelligibility(mask, noisy, clean)
+        missed = (
+            -config.perceptual * perception.pesq(mask, noisy, clean)
+            - config.intelligibility * (stoi + estoi) / 2
+            - config.fidelity * perception.si_sdr(mask, noisy, clean, cross)
+        )
+        return ops.where(ops.max(clean, axis=(1, 2)) > 1e-8, missed, 0.0)
+
     def mask_loss(target: Any, irm: Any) -> Any:
         # The root weighs what is left of the noise as the ear does: .05 against .15 is 10 dB.
-        irm_true, w = ops.split(target, 2, axis=-1)
+        irm_true, w, *parts = ops.split(target, 5, axis=-1)
         root = ops.sqrt(irm + 1e-6) - ops.sqrt(irm_true + 1e-6)
-        return ops.mean(w * (ops.square(irm - irm_true) + ops.square(root)))
+        return ops.mean(w * (ops.square(irm - irm_true) + ops.square(root))) + ops.mean(heard(irm, *parts))
 
     def lip_loss(target: Any, p: Any) -> Any:
         ibm, w = ops.split(target, 2, axis=-1)
@@ -256,11 +277,12 @@ def _learner(net: str, config: Config, run: Path) -> tuple[Any, Any, Any]:
     def gate_loss(target: Any, y: Any) -> Any:
         # Never worse: where the fused mask errs more than the audio net alone, the excess counts again.
         fused, gate, irm = ops.split(y, 3, axis=-1)
-        irm_true, w = ops.split(target, 2, axis=-1)
+        irm_true, w, *parts = ops.split(target, 5, axis=-1)
         harm = ops.relu(ops.square(fused - irm_true) - ops.square(irm - irm_true))
+        worse = ops.relu(heard(fused, *parts) - heard(irm, *parts))
         return (
             mask_loss(target, fused)
-            + config.harm_cost * ops.mean(w * harm)
+            + config.harm_cost * (ops.mean(w * harm) + ops.mean(worse))
             + config.gate_cost * ops.mean(gate)
         )
 
@@ -284,9 +306,9 @@ def _learner(net: str, config: Config, run: Path) -> tuple[Any, Any, Any]:
 
 
 def _xy(net: str, batch: Batch) -> tuple[Any, F32]:
-    """Inputs, and target and weight side by side."""
-    *x, target, weight = batch
-    return (x if net == "gate" else x[0]), np.concatenate([target, weight], axis=-1)
+    """Inputs, and what the loss needs side by side."""
+    inputs = 2 if net == "gate" else 1
+    return (list(batch[:2]) if net == "gate" else batch[0]), np.concatenate(batch[inputs:], axis=-1)
 
 
 def _remember(run: Path, leg: dict[str, Any]) -> None:
@@ -303,8 +325,11 @@ def train(
     run: Path,
     workers: int = 1,
     progress: Callable[[int, int, str], None] = lambda *_: None,
+    start: Path | None = None,
 ) -> dict[str, Any]:
     """Train ``net`` ("audio", "lips" or "gate") to ``run/<net>.keras``; resumes from ``run/<net>.ckpt.weights.h5``.
+
+    ``start`` is a ``.keras`` file of the same shape; a new training begins with its weights.
 
     The learning rate warms up over 100 steps (again after a resume) and falls with a cosine to 2 %.
     Every 250 steps the loss on fixed validation mixtures is taken and a checkpoint written.
@@ -329,6 +354,14 @@ def train(
         fitted.load_weights(checkpoint)
         log = json.loads(log_file.read_text(encoding="utf-8"))
         first = int(log[-1]["step"])
+    elif start is not None:
+        source = keras.models.load_model(start, compile=False)
+        if [w.shape for w in source.weights] != [w.shape for w in model.weights]:
+            raise ValueError(
+                f"{start}: expected the layers of this config, {[w.shape for w in model.weights]}, "
+                f"got {[w.shape for w in source.weights]}; use its config.json or start anew"
+            )
+        model.set_weights(source.get_weights())
     valid = [_xy(net, b) for b in batches(config, store, net, "valid", stats, 0, 6, workers)]
     running, since = 0.0, time.time()
     for step, batch in enumerate(batches(config, store, net, "train", stats, first, total, workers), first):
@@ -356,5 +389,6 @@ def train(
                 flush=True,
             )
     model.save(run / f"{net}.keras")
-    _remember(run, {"net": net, "first": first, "last": total, "learning_rate": config.learning_rate})
+    leg = {"net": net, "first": first, "last": total, "learning_rate": config.learning_rate}
+    _remember(run, leg | ({"from": start.parent.name} if start else {}))
     return {"net": net, "steps": total, "valid": log[-1]["valid"] if log else None}
