@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import math
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ from seehear.boards.checker import NPU_NETWORKS, streaming_graphs
 from seehear.boards.profile import INTERFACES
 from seehear.bundle import Bundle
 from seehear.errors import BoardError, InputError, SeehearError
-from seehear.runtime import Graph, Invoker, Runtime, Scheduler
+from seehear.runtime import Graph, Invoker, Runtime, Scheduler, Tensor
 
 #: Environment variable with the board where none is named, such as `imx93` or `coral-usb:emulate`.
 BOARD = "SEEHEAR_BOARD"
@@ -36,15 +38,19 @@ BOARD = "SEEHEAR_BOARD"
 #: Where a graph runs when it is on no NPU.
 CPU = "cpu"
 
-#: Part of a hop that an NPU may take to answer; the rest is for the CPU graph and all else.
+#: Part of a hop that the runs of all its graphs on an NPU may take; the rest is for the CPU's graphs and all else.
 DEADLINE = 0.4
 
 #: Seconds that the first calls may take together: some delegates compile the graph then.
 WARM_UP = 30.0
 
-# answers compared with the CPU's when a delegate is loaded, and then one in so many
-_TRIALS = 4
-_SAMPLE = 25
+# inputs on which a delegate must agree with the CPU before it is used
+_TRIALS = 32
+
+# In use, every answer is compared with the CPU's as long as that takes no more than this part of one core at one
+# run a hop; of larger graphs as many answers as fit into that, at least one in _RAREST.
+_CHECK_SHARE = 0.01
+_RAREST = 25
 
 # An answer agrees with the CPU's if it is no further away (rms) than this part of the CPU answer's own spread
 # plus this many steps of the tensor. NPUs that work are within 1 or 2 steps; noise is far beyond.
@@ -140,13 +146,13 @@ class Watch:
         self._stop = weakref.finalize(self, _stop, self._go, self._task)
         self._stop.atexit = False  # a daemon ends with the process
 
-    def run(self, job: Callable[[], None], seconds: float) -> str:
-        """Run a job; "" if it ended in time, else what happened. After a job that did not, use it no more."""
+    def run(self, job: Callable[[], None], seconds: float) -> str | None:
+        """Run a job; "" if it ended, else what it raised; None if it did not end: use this no more then."""
         self._task["job"], self._task["error"] = job, ""
         self._go.release()
         if not self._done.acquire(timeout=seconds):
             self._stop.detach()
-            return f"gave no answer in {1e3 * seconds:.3g} ms"
+            return None
         return str(self._task["error"])
 
 
@@ -172,7 +178,8 @@ class Accelerator:
     ----------
     name : the library, for messages.
     delegate : from `load_delegate`.
-    deadline : seconds until an answer counts as none.
+    deadline : seconds that all its runs of one hop may take together.
+    clock : the sample clock, which stands still during a hop.
     on_retire : called once, with the reason, when it is retired.
 
     Attributes
@@ -182,20 +189,40 @@ class Accelerator:
     retired : why it is no longer used; "" while it is.
     """
 
-    def __init__(self, name: str, delegate: Any, deadline: float, on_retire: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        delegate: Any,
+        deadline: float,
+        clock: Callable[[], float],
+        on_retire: Callable[[str], None],
+    ) -> None:
         self.name = name
         self.delegate = delegate
-        self.deadline = deadline
         self.graphs: list[Graph] = []
         self.runs = self.failures = 0
         self.retired = ""
+        self._deadline, self._left = deadline, deadline
+        self._clock, self._hop = clock, -1.0
         self._on_retire = on_retire
         self._watch = Watch()
 
     def run(self, job: Callable[[], None], seconds: float | None = None) -> str:
-        """Run a job on the watched thread; "" or what went wrong."""
+        """Run a job on the watched thread, in what is left of the hop's time; "" or what went wrong."""
         self.runs += 1
-        return self._watch.run(job, self.deadline if seconds is None else seconds)
+        if seconds is not None:
+            failure = self._watch.run(job, seconds)
+            return f"gave no answer in {seconds:g} s" if failure is None else failure
+        if self._clock() != self._hop:
+            self._hop, self._left = self._clock(), self._deadline
+        begin = time.perf_counter()
+        failure = self._watch.run(job, max(0.0, self._left))
+        self._left -= time.perf_counter() - begin
+        return f"gave no answer in {1e3 * self._deadline:.3g} ms of a hop" if failure is None else failure
+
+    def reset(self) -> None:
+        """A new stream: its hops are others, though they have the same times."""
+        self._hop = -1.0
 
     def retire(self, reason: str) -> None:
         """Use it no more."""
@@ -219,6 +246,7 @@ class Lane:
     cpu : the same graph on the CPU.
     run_cpu : runs `cpu` on the scheduler's buffers.
     buffer : tensor name -> the scheduler's buffer.
+    hop : seconds of a hop.
     """
 
     def __init__(
@@ -228,6 +256,7 @@ class Lane:
         cpu: Graph,
         run_cpu: Callable[[], None],
         buffer: Callable[[str], np.ndarray],
+        hop: float,
     ) -> None:
         self._accelerator = accelerator
         self._graph, self._cpu = graph, cpu
@@ -238,6 +267,8 @@ class Lane:
         self._inputs = [(own[name], buffer(name)) for name in graph.inputs]
         self._outputs = [(name, own[name], buffer(name)) for name in graph.outputs]
         self._last = self._now()
+        self._hop = hop
+        self._every, self._unchecked = 1, 0
 
     def __call__(self) -> None:
         """Run the graph on the NPU, or within the same call on the CPU."""
@@ -249,32 +280,42 @@ class Lane:
             own[...] = shared
         failure = accelerator.run(self._job)
         doubt = failure or self._doubt()
-        if not doubt:
+        self._unchecked += 1
+        if not doubt and self._unchecked < self._every:
             for _, own, shared in self._outputs:
                 shared[...] = own
             return
+        self._unchecked = 0
         self._run_cpu()
         if failure or not self._agrees():
-            accelerator.retire(failure or doubt)
+            accelerator.retire(doubt or "its answers are not those of the CPU")
 
     def try_out(self) -> str:
-        """Compare a few answers with the CPU's; "" or why the delegate cannot be used. Made once, at load."""
+        """Compare answers with the CPU's, on inputs large and small; "" or why the delegate cannot be used.
+
+        Made once, at load; also finds out what a comparison costs here, and so how many the hops can have.
+        """
         random = np.random.default_rng(0)
         shared = {
             name: np.empty(t.shape, t.dtype) for name, t in {**self._cpu.inputs, **self._cpu.outputs}.items()
         }
         run_cpu = self._cpu.bind(shared.__getitem__)
-        seconds = WARM_UP
-        for _ in range(_TRIALS):
+        seconds, cost = WARM_UP, math.inf
+        for trial in range(_TRIALS):
             for (name, tensor), (own, _) in zip(self._graph.inputs.items(), self._inputs, strict=True):
-                own[...] = shared[name][...] = tensor.quantise(random.uniform(-0.5, 0.5, tensor.shape))
-            failure = self._accelerator.run(self._job, seconds)
+                own[...] = shared[name][...] = _any_input(tensor, random, trial)
+            begin = time.perf_counter()
+            failure = self._accelerator.run(self._job, max(0.0, seconds))
             if failure:
                 return f"graph {self._graph.name}: {failure}"
+            seconds -= time.perf_counter() - begin
+            begin = time.perf_counter()
             run_cpu()
             for name, own, _ in self._outputs:
                 if not _near(self._cpu, name, own, shared[name]):
                     return f"graph {self._graph.name}: its answers are not those of the CPU (output {name})"
+            cost = min(cost, time.perf_counter() - begin)
+        self._every = min(_RAREST, math.ceil(cost / (_CHECK_SHARE * self._hop)))
         self._last = self._now()
         return ""
 
@@ -301,8 +342,6 @@ class Lane:
                 return f"output {name} is constant"
         if _same(self._last[1], before[1]) and not _same(self._last[0], before[0]):
             return "its outputs stay the same while its inputs change"
-        if self._accelerator.runs % _SAMPLE == 0:
-            return "its answers are not those of the CPU"
         return ""
 
 
@@ -310,15 +349,19 @@ def _same(now: list[np.ndarray], before: list[np.ndarray]) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(now, before, strict=True))
 
 
+def _any_input(tensor: Tensor, random: np.random.Generator, trial: int) -> np.ndarray:
+    """Stored values of an input, from its whole range or, in other trials, from a half to an eighth of it."""
+    largest = 4.0 if tensor.dtype.kind == "f" else tensor.scale * (1 + np.iinfo(tensor.dtype).max)
+    return tensor.quantise(random.uniform(-1, 1, tensor.shape) * largest / 2 ** (trial % 4))
+
+
 def _near(graph: Graph, name: str, answer: np.ndarray, cpu: np.ndarray) -> bool:
-    """True if two stored values of an output mean about the same."""
-    tensor = graph.outputs[name]
-    step = tensor.scale if tensor.dtype.kind != "f" else 1e-3
-    expected, got = tensor.dequantise(cpu), tensor.dequantise(answer)
-    if not np.isfinite(got).all():
-        return False
-    apart = float(np.sqrt(np.mean((got.astype(np.float64) - expected) ** 2)))
-    return apart <= _NEAR * float(expected.std()) + _STEPS * step
+    """True if two stored values of an output mean about the same; quick, for it is done in the hop."""
+    step = 1e-3 if graph.outputs[name].dtype.kind == "f" else 1.0
+    expected = cpu.astype(np.float64).ravel()
+    apart = answer.astype(np.float64).ravel() - expected
+    rms = math.sqrt(np.dot(apart, apart) / apart.size)  # NaN is near nothing
+    return rms <= _STEPS * step or rms <= _NEAR * float(expected.std()) + _STEPS * step
 
 
 def parse_board(name: str | None, emulate: bool | None) -> tuple[Board | None, bool]:
@@ -429,6 +472,13 @@ def emulate(bundle: Bundle, board: Board, placement: Mapping[str, str] | None = 
     problems = boards.check(bundle.manifest, board).problems
     if problems:
         raise BoardError(" ".join(problems))
+    for name in chosen:  # the board was judged by the manifest: see that it tells the truth
+        listed, there = bundle.manifest["graphs"][name]["operators"], Graph(bundle, name).operators
+        if set(listed) != set(there):
+            raise BoardError(
+                f"Graph '{name}': the manifest lists {', '.join(listed)}, the graph has {', '.join(dict.fromkeys(there))}; "
+                "write the bundle again with seehear-convert."
+            )
     return {name: chosen.get(name, board.fallback.id) for name in streaming_graphs(bundle.manifest)}
 
 
@@ -502,7 +552,8 @@ class Placer:
         library : a delegate to use in place of the board's.
         options : for the delegate, over the board's own.
         placement : graph or network -> "npu", an NPU family, or "cpu"; by default `boards.default_placement`.
-        deadline : seconds for each run of a graph.
+            What is not named stays where it is.
+        deadline : seconds that the runs on a delegate may take in one hop.
 
         Without `placement` the graphs of the lip net that fit are placed, and an event tells of the others.
 
@@ -511,13 +562,28 @@ class Placer:
         InputError, BoardError
             The placement names what is not there.
         """
-        for family, graphs in self._plan(board, library, placement).items():
+        plan = self._plan(board, library, placement)
+        for name, target in parse_placement(self._bundle, placement or {}).items():
+            if target == CPU:
+                self._take_off(name)
+        for family, graphs in plan.items():
             profile = None if board is None or family == "npu" else boards.get_family(family)
             tell = partial(_tell, self._on_event, self._scheduler, graphs)
             try:
                 self._put(board, profile, library, options, graphs, deadline, tell)
             except DelegateError as error:
                 tell("unavailable", library or (profile.name if profile else family), str(error))
+
+    def reset(self) -> None:
+        """A new stream begins."""
+        for accelerator in self.accelerators:
+            accelerator.reset()
+
+    def _take_off(self, name: str) -> None:
+        """Run a graph on the CPU again."""
+        self._where.pop(name, None)
+        number = self._scheduler.graph_names.index(name)
+        self._invoker.runs[number] = self._cpu_runs[number]
 
     def _plan(
         self, board: Board | None, library: str | None, placement: Mapping[str, str] | None
@@ -573,7 +639,8 @@ class Placer:
                 options = {**family.delegate.default_options, **options}
             compiled = self._compiled(board, family, graphs, own=library is not None)
         delegate, name = load_delegate(self._invoker.runtime, libraries, options)
-        accelerator = Accelerator(name, delegate, deadline, partial(tell, "retired", name))
+        clock = partial(getattr, self._scheduler, "now")
+        accelerator = Accelerator(name, delegate, deadline, clock, partial(tell, "retired", name))
         try:
             lanes = {graph: self._lane(accelerator, graph, compiled.get(graph)) for graph in graphs}
         except SeehearError as error:
@@ -593,7 +660,8 @@ class Placer:
             raise DelegateError(f"it takes no operator of graph {name}: `seehear boards explain` may say why")
         number = self._scheduler.graph_names.index(name)
         buffer = partial(self._scheduler.buffer, number)
-        lane = Lane(accelerator, graph, self._invoker.graphs[number], self._cpu_runs[number], buffer)
+        hop = self._bundle.hop / self._bundle.rate
+        lane = Lane(accelerator, graph, self._invoker.graphs[number], self._cpu_runs[number], buffer, hop)
         wrong = lane.try_out()
         if wrong:
             raise DelegateError(wrong)

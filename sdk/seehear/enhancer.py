@@ -169,8 +169,9 @@ class Enhancer:
         delegate : library, by name or path; by default that of the board.
         options : for the library, as texts; `seehear boards show FAMILY` lists what each takes.
         placement : graph or network -> "npu", an NPU family of the board, or "cpu"; by default the lip net on
-            the NPU.
-        deadline_ms : time for each run of a graph, after which the CPU answers; by default 0.4 hops.
+            the NPU. What is not named stays where it is.
+        deadline_ms : time that the graphs on a delegate may take in one hop, all together; what comes later is
+            answered by the CPU. By default 0.4 hops.
 
         Raises
         ------
@@ -220,6 +221,7 @@ class Enhancer:
         """Forget all sound, images and counters, as after `load`. Settings stay."""
         with self._vision_lock:
             self._stream.reset()
+            self._placer.reset()
             self._vision_times.clear()
             self._images = self._faces = 0
             if self._tracker is not None:

@@ -159,6 +159,7 @@ class Graph:
     ----------
     inputs, outputs : tensor name -> `Tensor`.
     runtime : the `Runtime` it runs in.
+    operators : names of its operators, as the runtime runs them without a delegate.
     delegated : True if a delegate took operators of it.
 
     Raises
@@ -194,9 +195,9 @@ class Graph:
                 model_content=self._content, num_threads=1, **options
             )
             self._interpreter.allocate_tensors()
-            self.delegated = bool(delegates) and any(
-                step["op_name"] == "DELEGATE" for step in self._interpreter._get_ops_details()
-            )
+            steps = [step["op_name"] for step in self._interpreter._get_ops_details()]
+            self.operators = [step for step in steps if step != "DELEGATE"]
+            self.delegated = bool(delegates) and "DELEGATE" in steps
             signature = self._interpreter.get_signature_runner(name)
             inputs, outputs = signature.get_input_details(), signature.get_output_details()
         except (ValueError, RuntimeError) as error:

@@ -18,7 +18,7 @@ from seehear.boards.checker import streaming_graphs
 from seehear.bundle import Bundle
 
 #: Calls of one graph that `Enhancer` makes at load to see whether the answers are the CPU's.
-TRIALS = 4
+TRIALS = 32
 #: Graphs of the lip net, which goes to an NPU by default.
 LIPS = ("lips_1", "lips_out")
 #: Seconds that no healthy answer takes, on however busy a machine.

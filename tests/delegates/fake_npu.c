@@ -115,6 +115,18 @@ static void Logistic(const Tensor* x, Tensor* y) {
   }
 }
 
+// Whether a value is near the end of what int8 holds, where a driver's own arithmetic may be too narrow.
+static bool Large(const Tensor* x) {
+  for (size_t n = 0; n < x->bytes; ++n)
+    if (abs(((const int8_t*)x->data)[n]) > 100) return true;
+  return false;
+}
+
+// A plausible answer that is wrong: neither constant nor at the limits.
+static void Spoil(Tensor* y) {
+  for (size_t n = 0; n < y->bytes; n += 4) ((int8_t*)y->data)[n] ^= 0x40;
+}
+
 static void* Init(Context* context, const char* buffer, size_t length) {
   (void)length;
   const Partition* partition = (const Partition*)buffer;
@@ -153,7 +165,8 @@ static int Invoke(Context* context, Node* node) {
     context->report(context, "fake NPU: bus error");
     return kError;
   }
-  if (plan->calls == plan->at && Is(plan, "hang")) usleep(1000u * (unsigned)plan->hang_ms);
+  const bool once = plan->calls == plan->at;
+  if ((once && Is(plan, "hang")) || (now && Is(plan, "slow"))) usleep(1000u * (unsigned)plan->hang_ms);
   for (int i = 0; i < kernel->count; ++i) {
     Tensor *t = context->tensors, *x = &t[kernel->in[i][0]], *y = &t[kernel->out[i]];
     if (y->data == NULL) y->data = kernel->inside[i] = calloc(1, y->bytes);
@@ -163,6 +176,7 @@ static int Invoke(Context* context, Node* node) {
     else if (now && Is(plan, "noise")) for (size_t n = 0; n < y->bytes; ++n) ((int8_t*)y->data)[n] = (int8_t)rand();
     else if (kernel->code[i] == kLogistic) Logistic(x, y);
     else FullyConnected(x, &t[kernel->in[i][1]], kernel->in[i][2] < 0 ? NULL : &t[kernel->in[i][2]], y);
+    if ((once && Is(plan, "glitch")) || (now && Is(plan, "narrow") && kernel->code[i] != kLogistic && Large(x))) Spoil(y);
     if (now && Is(plan, "nan")) ((float*)y->data)[y->bytes / 8] = NAN;
     if (now && Is(plan, "range")) ((float*)y->data)[y->bytes / 8] = 1e30f;
   }

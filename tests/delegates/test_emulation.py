@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from seehear import Enhancer
-from seehear.boards import list_boards
+from seehear.boards import enforce, get_board, list_boards
+from seehear.boards.profile import data_folder, tomllib
 from seehear.bundle import Bundle
 from seehear.errors import BoardError
 
@@ -66,6 +67,32 @@ def test_an_unlisted_operator_is_rejected(model: Bundle) -> None:
     Enhancer.load(broken)
     with pytest.raises(BoardError, match="ATAN2 is not in the operator list of Google Edge TPU"):
         Enhancer.load(broken, board="coral-usb", emulate=True)
+
+
+def test_an_operator_that_the_manifest_does_not_list_is_rejected_too(model: Bundle) -> None:
+    silent = changed(model, "lips_out", operators=["FULLY_CONNECTED"])
+    Enhancer.load(silent)
+    words = "Graph 'lips_out': the manifest lists FULLY_CONNECTED, the graph has FULLY_CONNECTED, LOGISTIC"
+    with pytest.raises(BoardError, match=words):
+        Enhancer.load(silent, board="khadas-vim3", emulate=True)
+
+
+@pytest.mark.parametrize(
+    ("board", "family"), [(board.id, npu.family.id) for board in list_boards() for npu in board.npus]
+)
+def test_exactly_the_operators_of_the_profile_are_taken(model: Bundle, board: str, family: str) -> None:
+    """Read from the TOML file, beside the code that is tested."""
+    path = data_folder() / "families" / f"{family}.toml"
+    listed = set(tomllib.loads(path.read_text(encoding="utf-8"))["operators"])
+    known = {"ABS", "ADD", "ATAN2", "CONV_2D", "CUSTOM", "DEQUANTIZE", "FULLY_CONNECTED", "GATHER", "LOGISTIC", "LSTM",
+             "MUL", "QUANTIZE", "RESHAPE", "SOFTMAX", "TANH", "UNPACK", "WHILE"}  # fmt: skip
+    for operator in listed | known:
+        manifest = changed(model, "lips_1", operators=[operator]).manifest
+        if operator in listed:
+            enforce(manifest, get_board(board), ["lips_1"], family)
+        else:
+            with pytest.raises(BoardError, match=f"{operator} is not in the operator list of "):
+                enforce(manifest, get_board(board), ["lips_1"], family)
 
 
 def test_an_oversize_graph_is_rejected(model: Bundle) -> None:
