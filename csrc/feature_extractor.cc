@@ -70,8 +70,10 @@ void FeatureExtractor::Process(const float* power, float* features) noexcept {
   const float frame_level = Mean(logp, bands_);
   if (frame_level > silence_) {
     if (heard_ < level_hops_) ++heard_;
-    const int memory = level_prior_ + heard_;
-    level_ += (frame_level - level_) / static_cast<float>(memory < level_hops_ ? memory : level_hops_);
+    // The sum as float: a prior of any size cannot overflow it.
+    const float memory = static_cast<float>(level_prior_) + static_cast<float>(heard_);
+    const float most = static_cast<float>(level_hops_);
+    level_ += (frame_level - level_) / (memory < most ? memory : most);
   }
   const float* __restrict mean = mean_.data();
   const float* __restrict inverse = inverse_std_.data();

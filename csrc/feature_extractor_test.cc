@@ -1,5 +1,7 @@
 #include "feature_extractor.h"
 
+#include <climits>
+
 #include "test.h"
 
 namespace seehear {
@@ -32,6 +34,18 @@ TEST(DigitalSilenceLeavesTheRunningLevelAlone) {
   float features[3];
   for (int i = 0; i < 1000; ++i) extractor.Process(silence, features);
   CHECK(extractor.level() == -11.0f);
+}
+
+TEST(TheLargestPriorDoesNotOverflow) {
+  FeatureSpec spec = Spec(3);
+  spec.level_prior = INT_MAX;
+  spec.level_hops = 100;
+  FeatureExtractor extractor;
+  CHECK_OK(extractor.Prepare(spec, 3));
+  const float power[3] = {1.0f, 1.0f, 1.0f};
+  float features[3];
+  for (int i = 0; i < 1000; ++i) extractor.Process(power, features);
+  CHECK_NEAR(extractor.level(), 0, 0.01);  // it moves by a hundredth of the way each time
 }
 
 TEST(FeaturesAreClipped) {
