@@ -466,9 +466,11 @@ def emulate(bundle: Bundle, board: Board, placement: Mapping[str, str] | None = 
                 bundle.manifest, board, [name for name in chosen if chosen[name] == family], family
             )
         except BoardError as error:
-            raise BoardError(
-                f"{error} What is meant for the processor: placement={{'GRAPH': 'cpu'}}."
-            ) from error
+            places = boards.check(bundle.manifest, board, family).placements
+            misfits = {place.graph for place in places if not place.fits and chosen.get(place.graph) == family}
+            others = {name: chosen[name] for name in chosen if name not in misfits}
+            rest = f" With the others alone on the NPU: placement={others}." if misfits else ""
+            raise BoardError(f"{error}{rest}") from error
     problems = boards.check(bundle.manifest, board).problems
     if problems:
         raise BoardError(" ".join(problems))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,11 +41,16 @@ def test_the_shipped_model_runs_on_every_emulated_board(model: Bundle, board: st
     Enhancer.load(model, board=f"{board}:emulate", placement=placement).process(np.zeros(160, np.float32))
 
 
-def test_emulation_raises_where_the_device_would_make_do(model: Bundle) -> None:
-    with pytest.raises(
-        BoardError, match=r"LOGISTIC is not in the operator list .* placement=\{'GRAPH': 'cpu'\}"
-    ):
+def test_emulation_raises_where_the_device_would_make_do_and_says_what_fits(model: Bundle) -> None:
+    with pytest.raises(BoardError) as raised:
         Enhancer.load(model, board="khadas-vim3", emulate=True)
+    assert str(raised.value) == (
+        "Graph 'lips_out' does not fit Khadas VIM3: LOGISTIC is not in the operator list of Mesa Teflon on "
+        "VeriSilicon NPUs (etnaviv). With the others alone on the NPU: placement={'lips_1': 'teflon-etnaviv'}."
+    )
+    placement = ast.literal_eval(str(raised.value).split("placement=")[1].rstrip("."))
+    enhancer = Enhancer.load(model, board="khadas-vim3", emulate=True, placement=placement)
+    assert [enhancer.placement[name] for name in ("lips_1", "lips_out")] == ["teflon-etnaviv", "cpu"]
 
 
 def test_the_environment_names_the_board(model: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
