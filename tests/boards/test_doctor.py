@@ -236,6 +236,15 @@ def test_a_usb_device_that_may_not_be_opened_is_an_error_with_the_groups_name(pi
     assert of(diagnose(pi, user=stranger(node)), "device /dev/bus/usb/002/002").level == "ok"
 
 
+def test_an_access_list_counts_beside_the_permission_bits(pi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = pi / "dev/bus/usb/002/002"
+    node.chmod(0o600)
+    someone, asked = stranger(node), os.access
+    monkeypatch.setattr(User, "current", staticmethod(lambda: someone))
+    monkeypatch.setattr(os, "access", lambda path, mode, **how: path == node or asked(path, mode, **how))
+    assert of(diagnose(pi), "device /dev/bus/usb/002/002").level == "ok"
+
+
 def test_a_usb_device_without_a_node_points_at_containers(pi: Path) -> None:
     (pi / "dev/bus/usb/002/002").unlink()
     finding = of(diagnose(pi), "USB device 2-1")
