@@ -107,7 +107,7 @@ def bundle(
     vision: Path | None = None,
     name: str = "default",
     delay_ms: float = 80.0,
-    floor_db: float = -20.0,
+    floor_db: float | None = None,
     quantised: bool = True,
     scores: dict[str, Any] | None = None,
 ) -> Bundle:
@@ -116,6 +116,7 @@ def bundle(
     Parameters
     ----------
     vision : folder with face.tflite, mouth.tflite and spec.json of the landmark nets (see landmark_net.py).
+    floor_db : least gain; by default the config's, which the nets were taught with.
     quantised : False writes the float32 graphs, the reference of the int8 ones.
     scores : printed by `seehear-convert evaluate`, kept in the manifest.
     """
@@ -125,7 +126,9 @@ def bundle(
         nets = {"audio": nets["audio"]}
     rows = streamed_inputs(config, stats, nets, store_folder) if quantised else None
     graphs = build_graphs(nets, rows)
-    manifest = manifest_of(config, stats, graphs, name, delay_ms, floor_db)
+    manifest = manifest_of(
+        config, stats, graphs, name, delay_ms, config.floor_db if floor_db is None else floor_db
+    )
     if vision is not None and "gate" in nets:
         spec = json.loads((vision / "spec.json").read_text(encoding="utf-8"))
         manifest["vision"] = spec

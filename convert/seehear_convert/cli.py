@@ -272,7 +272,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--vision", type=Path, help="folder with face.tflite, mouth.tflite, spec.json")
     p.add_argument("--name", default="default")
     p.add_argument("--visual-delay-ms", type=float, default=80.0)
-    p.add_argument("--floor-db", type=float, default=-20.0)
+    p.add_argument("--floor-db", type=float, help="least gain; the config's by default")
     p.add_argument("--float", action="store_true", help="float32 graphs, the reference of the int8 ones")
     p.add_argument("--scores", type=Path, help="summary.json of evaluate, kept in the manifest")
 

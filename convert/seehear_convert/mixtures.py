@@ -204,7 +204,7 @@ class MixtureMaker:
     def _interference(self, rng: np.random.Generator, target: str) -> tuple[F32, str]:
         """Noise of RMS about 1 and its kind."""
         draw = rng.random()
-        competing = 0.65 if self.lips else 0.36
+        competing = 0.65 if self.lips else 0.45
         if draw > competing:
             noise, kind = self._background(rng), "noise"
             if rng.random() < 0.6:
@@ -263,6 +263,10 @@ class MixtureMaker:
             speech = self._voice_track(rng, clip, self.n)
         if rng.random() < 0.75:
             speech = self._microphone(rng, speech, rng.random() < 0.6)
+        if rng.random() < 0.3:  # the hush of the talker's own room is part of the recording
+            hush = self._microphone(rng, self._background(rng), False)
+            level = 10 ** (rng.uniform(-45, -28) / 20) * active_rms(speech)
+            speech = speech + level * hush / max(float(np.sqrt(np.mean(hush**2))), 1e-4)
         noise, kind = self._interference(rng, talker)
         noise_rms = active_rms(noise) if kind == "talker" else float(np.sqrt(np.mean(noise**2)))
         speech = speech / max(active_rms(speech), 1e-4)

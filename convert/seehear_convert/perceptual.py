@@ -20,7 +20,6 @@ from . import dsp
 BARKS = 49
 BLOCK = 32  # hops; PESQ's 20 frames of 16 ms
 SEGMENT = 38  # hops; ESTOI's 30 frames of 12.8 ms
-FLOOR_GAIN = 0.05  # what a mask leaves at least
 SCALE = 1.3  # brings the mean to that of the exact measure on validation mixtures
 LISTENING_DB = 79.0  # active speech as PESQ hears it
 
@@ -47,9 +46,10 @@ def bark(hz: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Perception:
-    """The constants of both measures for one profile."""
+    """The measures for one profile, of masks with the floor that the product gives them."""
 
-    def __init__(self, profile: dsp.Profile = dsp.STANDARD) -> None:
+    def __init__(self, profile: dsp.Profile = dsp.STANDARD, floor_db: float = -26.0) -> None:
+        self.least = 10 ** (floor_db / 20)
         grid = np.linspace(bark(np.array(20.0)), bark(np.array(profile.rate / 2.0)), BARKS + 1)
         hz = 1960 * (grid + 0.53) / (26.81 - (grid + 0.53))
         self.to_bark = _overlap(profile, hz[:-1], hz[1:])
@@ -76,7 +76,7 @@ class Perception:
 
     def pesq(self, mask: Any, noisy: Any, clean: Any) -> Any:
         """PESQ (wide band, 1.0 .. 4.64) of every mixture, (batch,)."""
-        estimate = ops.square(ops.maximum(mask, FLOOR_GAIN)) * noisy
+        estimate = ops.square(ops.maximum(mask, self.least)) * noisy
 
         def levelled(power: Any) -> Any:
             loud = ops.sum(power * self.speech_band, axis=-1)  # (batch, hops)
@@ -120,7 +120,7 @@ class Perception:
 
     def intelligibility(self, mask: Any, noisy: Any, clean: Any, stride: int = 6) -> tuple[Any, Any]:
         """STOI and ESTOI (-1 .. 1) of every mixture, (batch,) each."""
-        estimate = ops.square(ops.maximum(mask, FLOOR_GAIN)) * noisy
+        estimate = ops.square(ops.maximum(mask, self.least)) * noisy
         scale = 1 / (ops.max(ops.sum(clean, axis=-1), axis=1) + 1e-9)
         x = ops.sqrt(ops.matmul(clean * scale[:, None, None], self.to_third) + 1e-7)
         y = ops.sqrt(ops.matmul(estimate * scale[:, None, None], self.to_third) + 1e-7)
@@ -148,7 +148,7 @@ class Perception:
 
     def si_sdr(self, mask: Any, noisy: Any, clean: Any, cross: Any) -> Any:
         """SI-SDR in dB (-60 .. 40) of every mixture, (batch,); ``cross`` is the real part of clean times conjugate noisy."""
-        gain = ops.maximum(mask, FLOOR_GAIN)
+        gain = ops.maximum(mask, self.least)
         energy = ops.sum(self.bins * ops.square(gain) * noisy, axis=(1, 2))
         shared = ops.square(ops.sum(self.bins * gain * cross, axis=(1, 2)))
         shared = shared / (ops.sum(self.bins * clean, axis=(1, 2)) + 1e-9)

@@ -42,9 +42,11 @@ class Config:
     learning_rate: float = 1.5e-3
     gate_cost: float = 0.0
     harm_cost: float = 0.15
+    floor_db: float = -26.0
     perceptual: float = 0.1
     intelligibility: float = 0.8
     fidelity: float = 0.01
+    no_harm: float = 2.0
     mismatch: float = 0.2
     imagined: float = 0.6
     hard: float = 0.5
@@ -251,7 +253,14 @@ def _learner(net: str, config: Config, run: Path) -> tuple[Any, Any, Any]:
 
     bands = len(dsp.band_edges(dsp.PROFILES[config.profile])) - 1
 
-    perception = Perception(dsp.PROFILES[config.profile])
+    perception = Perception(dsp.PROFILES[config.profile], config.floor_db)
+
+    def harm(mask: Any, clean: Any, noisy: Any) -> Any:
+        """What the mask takes away from the intelligibility of the untouched mixture, (batch,)."""
+        before = perception.intelligibility(ops.ones_like(mask), noisy, clean)
+        after = perception.intelligibility(mask, noisy, clean)
+        lost = sum(ops.relu(b - a) for b, a in zip(before, after, strict=True)) / 2
+        return ops.where(ops.max(clean, axis=(1, 2)) > 1e-8, lost, 0.0)
 
     def heard(mask: Any, clean: Any, noisy: Any, cross: Any) -> Any:
         """What a listener would miss, (batch,); 0 where there is no speech."""
@@ -286,9 +295,13 @@ def _learner(net: str, config: Config, run: Path) -> tuple[Any, Any, Any]:
             + config.gate_cost * ops.mean(gate)
         )
 
+    def audio_loss(target: Any, irm: Any) -> Any:
+        clean, noisy = ops.split(target, 5, axis=-1)[2:4]
+        return mask_loss(target, irm) + config.no_harm * ops.mean(harm(irm, clean, noisy))
+
     if net == "audio":
         model = nets.audio_net(bands, config.audio_units)
-        return model, model, mask_loss
+        return model, model, audio_loss
     if net == "lips":
         model = nets.lip_net(bands, config.masks_per_image, config.lip_units)
         return model, model, lip_loss
