@@ -1,7 +1,8 @@
 """What `make test-arm` runs on every machine: the shipped bundle's graphs and the product itself, on given inputs.
 
-    python enhance_on.py INPUTS.npz RESULTS.npz [--record]
+    python enhance_on.py INPUTS.npz RESULTS.npz DELEGATE.so [--record]
 
+The product runs three times: on the processor, with the lip net on a delegate, and on a delegate that fails midway.
 With --record the inputs are made first: a clip, and for every graph what it is given while the clip is enhanced.
 """
 
@@ -21,6 +22,8 @@ from seehear.audio_files import read_audio
 from seehear.runtime import Graph
 
 RATE, BLOCK, PICTURES, SECONDS = 16000, 160, 25, 3.0
+#: The run at which the delegate fails: behind those at load, before the end of the clip.
+FAILS_AT = 120
 #: Runs of each graph that are compared: as many recorded from the clip, and as many of evenly spread noise.
 RUNS = 20
 
@@ -93,7 +96,21 @@ def noise(tensor: Any, random: np.random.Generator) -> np.ndarray:
     return random.integers(limits.min, limits.max, tensor.shape, endpoint=True).astype(tensor.dtype)
 
 
-def main(inputs: Path, results: Path) -> None:
+def delegated(library: Path, fault: str, sound: np.ndarray, points: np.ndarray, cpu: np.ndarray) -> dict[str, Any]:
+    """What became of the lip net on a delegate (tests/delegates/fake_npu.c), and how far the sound is from the CPU's."""
+    enhancer = seehear.Enhancer.load(
+        delegate=library, delegate_options={"fault": fault, "at": str(FAILS_AT)}, deadline_ms=30_000
+    )
+    made = enhance(enhancer, sound, points)
+    return {
+        "runs": enhancer.stats["delegate_runs"], "retired": enhancer.stats["delegates_retired"],
+        "lost": sum(enhancer.stats[f"{net}_failures"] for net in ("audio", "lip", "gate")),
+        "told": [str(event) for event in enhancer.events],
+        "rms": float(np.sqrt(np.mean((made.astype(np.float64) - cpu) ** 2))),
+    }  # fmt: skip
+
+
+def main(inputs: Path, results: Path, library: Path) -> None:
     """Run everything; the results go to `results`, one line of facts to standard output."""
     kept: dict[str, Any] = {}
     with np.load(inputs) as given:
@@ -108,16 +125,20 @@ def main(inputs: Path, results: Path) -> None:
         began = time.perf_counter()
         kept["sound"] = enhance(enhancer, given["sound"], given["points"])
         took = time.perf_counter() - began
+        delegates = {
+            fault: delegated(library, fault, given["sound"], given["points"], kept["sound"])
+            for fault in ("", "invoke")
+        }
         facts = {
             "machine": platform.machine(), "python": platform.python_version(), "numpy": np.__version__,
             "runtime": f"{enhancer.invoker.runtime.name} {enhancer.invoker.runtime.version}",
-            "seconds": round(took, 2), "stats": enhancer.stats,
+            "seconds": round(took, 2), "stats": enhancer.stats, "delegates": delegates,
         }  # fmt: skip
     np.savez(results, **kept)
     print(json.dumps(facts))
 
 
 if __name__ == "__main__":
-    if sys.argv[3:] == ["--record"]:
+    if sys.argv[4:] == ["--record"]:
         record(Path(sys.argv[1]))
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:4]))

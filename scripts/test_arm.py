@@ -29,10 +29,14 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 BUILD = ROOT / "build" / "arm"
 PROGRAM = ROOT / "scripts" / "enhance_on.py"
+DELEGATE = ROOT / "tests" / "delegates" / "fake_npu.c"
 
 #: What the project promises: int8 results within 2 steps of x86-64 with the same runtime, sound within 1e-3 of full scale
 #: (rms) of x86-64 with LiteRT. Two runtimes on one machine may be further apart (4 steps seen): printed, no limit.
 MOST_STEPS, MOST_RMS = 2, 1e-3
+
+#: C compilers, for the delegate.
+COMPILERS = {"x86_64": "cc", "aarch64": "aarch64-linux-gnu-gcc", "armv7l": "arm-linux-gnueabihf-gcc"}
 
 #: LiteRT reads /proc/cpuinfo to choose its kernels and crashes on the x86 one that the emulator would pass through.
 CPUINFO = """processor\t: 0
@@ -94,6 +98,8 @@ def missing(name: str, dist: Path) -> str:
         return f"no {wanted.machine} wheel in {dist}: make wheels, and see what it skipped"
     if wanted.emulator and shutil.which(wanted.emulator[0]) is None:
         return f"{wanted.emulator[0]} not found: apt-get install qemu-user-static"
+    if shutil.which(COMPILERS[wanted.machine]) is None:
+        return f"{COMPILERS[wanted.machine]} not found, for the delegate"
     if wanted.debian and (shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None):
         return "its Python comes from Debian, and apt-get or dpkg-deb is not here"
     return ""
@@ -162,11 +168,13 @@ def furnish(name: str, dist: Path) -> tuple[list[str], dict[str, str], dict[str,
 def enhance(name: str, dist: Path, inputs: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Facts and results of one installation."""
     command, environment, sizes = furnish(name, dist)
-    results = BUILD / name / "results.npz"
+    results, library = BUILD / name / "results.npz", BUILD / name / "libfake_npu.so"
+    compiler = [COMPILERS[INSTALLATIONS[name].machine], "-std=gnu11", "-O2", "-fPIC", "-shared"]
+    subprocess.run([*compiler, str(DELEGATE), "-o", str(library), "-lm"], check=True)
     made = ["--record"] if name == REFERENCE else []
     began = time.perf_counter()
     done = subprocess.run(
-        [*command, str(PROGRAM), str(inputs), str(results), *made],
+        [*command, str(PROGRAM), str(inputs), str(results), str(library), *made],
         env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **environment}, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     if done.returncode != 0:
@@ -197,6 +205,17 @@ def failures(stats: dict[str, float]) -> list[str]:
     idle = [key for key in ("hops", "lip_runs", "gate_runs") if not stats[key] > 0]
     failed = [key for key, count in stats.items() if key.endswith("_failures") and count > 0]
     return [f"no {key}" for key in idle] + [f"{stats[key]:.0f} {key}" for key in failed]
+
+
+def delegate_failures(facts: dict[str, dict[str, Any]]) -> list[str]:
+    """What shows that the lip net did not run on the delegate, or that the delegate's failure was heard."""
+    wrong = []
+    for fault, retired in (("", 0), ("invoke", 1)):
+        found = facts[fault]
+        if not (found["runs"] > 0 and found["retired"] == retired and found["lost"] == 0 and found["rms"] <= MOST_RMS):
+            wrong.append(f"delegate{' that fails' if fault else ''}: expected {retired} retired, no net lost and the sound of "
+                         f"the CPU, got {found}")  # fmt: skip
+    return wrong
 
 
 def show(report: dict[str, dict[str, Any]]) -> None:
@@ -259,6 +278,7 @@ def main() -> int:
             wrong.append(f"{name}: {error}")
             continue
         wrong += [f"{name}: {sentence}" for sentence in failures(facts["stats"])]
+        wrong += [f"{name}: {sentence}" for sentence in delegate_failures(facts["delegates"])]
         if not np.abs(results[name]["sound"]).max() > 0.01:
             wrong.append(f"{name}: silent, which proves nothing")
         if wanted.limit and facts["installed"] > wanted.limit:

@@ -38,12 +38,12 @@ TARGETS: dict[str, dict[str, Any]] = {
     "cortex-m7": {
         "tools": ["arm-none-eabi-gcc", "arm-none-eabi-g++", "qemu-system-arm"],
         "run": ["qemu-system-arm", "-M", "mps2-an500"],
-        "packages": "gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib qemu-system-arm",
+        "packages": "gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-dev qemu-system-arm",
     },
     "cortex-m55": {
         "tools": ["arm-none-eabi-gcc", "arm-none-eabi-g++", "qemu-system-arm"],
         "run": ["qemu-system-arm", "-M", "mps3-an547"],
-        "packages": "gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib qemu-system-arm",
+        "packages": "gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-dev qemu-system-arm",
     },
     "aarch64-linux": {
         "tools": ["aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++", "qemu-aarch64-static"],

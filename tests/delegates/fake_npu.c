@@ -46,8 +46,9 @@ typedef struct {
   int32_t builtin_code;
   const char* custom_name;
   int version;
-  void* spare[6];
-} Registration;
+  void *external, *async;
+  uint64_t in_place;
+} Registration;  // passed by value, which on 32-bit ARM needs its very size
 
 struct Context {
   size_t tensors_size;

@@ -56,6 +56,19 @@ def test_a_graph_that_is_missing_from_the_results_is_an_error() -> None:
         script("test_arm").compare({"sound": sound}, {"g/y": np.zeros(1, np.int8), "sound": sound})
 
 
+GOOD = {"runs": 150, "retired": 0, "lost": 0, "told": [], "rms": 0.0}
+DELEGATES = {"": GOOD, "invoke": {**GOOD, "retired": 1}}
+
+
+def test_a_delegate_that_was_not_used_or_was_heard_to_fail_is_told() -> None:
+    told = script("test_arm").delegate_failures
+    assert told(DELEGATES) == []
+    (unused,) = told({**DELEGATES, "": {**GOOD, "runs": 0}})
+    assert unused.startswith("delegate: expected 0 retired")
+    (heard,) = told({**DELEGATES, "invoke": {**GOOD, "retired": 1, "rms": 0.5}})
+    assert heard.startswith("delegate that fails: expected 1 retired") and "'rms': 0.5" in heard
+
+
 def test_networks_that_did_not_run_or_failed_are_told() -> None:
     stats = {"hops": 300, "lip_runs": 0, "gate_runs": 5, "audio_failures": 2}
     assert script("test_arm").failures(stats) == ["no lip_runs", "2 audio_failures"]
@@ -84,7 +97,7 @@ def test_a_machine_whose_python_cannot_be_fetched_is_left_out_and_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arm = script("test_arm")
-    facts = {"wheel": 1.0, "installed": 1.0, "run_seconds": 1.0, "runtime": "none", "numpy": "2",
+    facts = {"wheel": 1.0, "installed": 1.0, "run_seconds": 1.0, "runtime": "none", "numpy": "2", "delegates": DELEGATES,
              "stats": {"hops": 1, "lip_runs": 1, "gate_runs": 1}}  # fmt: skip
 
     def enhance(name: str, *_: object) -> tuple[dict[str, object], dict[str, np.ndarray]]:
