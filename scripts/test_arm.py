@@ -160,6 +160,11 @@ def furnish(name: str, dist: Path) -> tuple[list[str], dict[str, str], dict[str,
                 (libraries / library.name).symlink_to(f"{kind}/{library.name}")
     (root / "proc").mkdir(exist_ok=True)
     (root / "proc/cpuinfo").write_text(CPUINFO.format(features=wanted.features, part=wanted.part))
+    # Without these LiteRT takes other kernels, and they may be missing from this computer too (a chroot without /sys).
+    processors = root / "sys/devices/system/cpu"
+    processors.mkdir(parents=True, exist_ok=True)
+    for name in ("possible", "present"):
+        (processors / name).write_text("0\n")
     command = [wanted.emulator[0], "-L", str(root), *wanted.emulator[1:], str(root / "usr/bin/python3.11"), "-s", "-S"]
     environment = {"PYTHONPATH": ":".join(paths), "PYTHONHOME": str(root / "usr")}
     return command, environment, sizes
