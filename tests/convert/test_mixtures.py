@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seehear_convert import dsp, mixtures
@@ -44,6 +44,7 @@ def test_binary_mask_is_zero_in_silence_only_when_normalised_by_the_utterance() 
 
 
 @given(delay=st.floats(0, 0.12))
+@settings(deadline=None)
 def test_no_lip_feature_comes_from_the_future(delay: float) -> None:
     distances = np.random.default_rng(0).uniform(0.1, 1, (50, 10)).astype(np.float32)
     times = (np.arange(50) / 25).astype(np.float32)
