@@ -47,10 +47,10 @@ def gate_inputs(form: str) -> list[str]:
     return {"product": ["irm", "ibm", "product"], "av": ["features", "irm", "ibm"]}[form]
 
 
-def fuse(form: str, y: Any, irm: Any, ibm: Any) -> tuple[Any, Any]:
-    """IRM' and gate from the gate net's output ``y``: IRM' = gate mask_AV + (1 - gate) IRM (E6)."""
+def fuse(form: str, y: Any, irm: Any, ibm: Any) -> tuple[Any, Any, Any]:
+    """IRM', gate and correction signal from the gate net's output ``y``: IRM' = gate correction + (1 - gate) IRM (E6)."""
     if form == "product":
         gate, mask = y, ibm * irm
     else:
         gate, mask = ops.split(y, 2, axis=-1)
-    return gate * mask + (1 - gate) * irm, gate
+    return gate * mask + (1 - gate) * irm, gate, mask

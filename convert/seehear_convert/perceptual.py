@@ -118,7 +118,7 @@ class Perception:
         loudest = ops.power(ops.mean(ops.power(blocks + 1e-3, 6), axis=-1), 1 / 6)
         return ops.sqrt(ops.mean(ops.square(loudest), axis=-1))
 
-    def intelligibility(self, mask: Any, noisy: Any, clean: Any, stride: int = 6) -> tuple[Any, Any]:
+    def intelligibility(self, mask: Any, noisy: Any, clean: Any, stride: int = 12) -> tuple[Any, Any]:
         """STOI and ESTOI (-1 .. 1) of every mixture, (batch,) each."""
         estimate = ops.square(ops.maximum(mask, self.least)) * noisy
         scale = 1 / (ops.max(ops.sum(clean, axis=-1), axis=1) + 1e-9)

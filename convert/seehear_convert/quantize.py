@@ -77,14 +77,15 @@ def load_net(model: Any, name: str, parts: list[tuple[str, int]], input_scale: F
             w = w * input_scale[:, None]
         layers.append(Layer(w, u, bias[0], bias[1]))
         n += 1
-    head_w, head_b = (np.asarray(v) for v in model.get_layer(f"{name}_out").get_weights())
+    head_w, head_b = (np.array(v) for v in model.get_layer(f"{name}_out").get_weights())
     return Net(name, layers, head_w, head_b, parts)
 
 
 def load_nets(run: Path) -> tuple[Config, dict[str, Any], dict[str, Net]]:
     """Config, statistics and nets of a training run; nets not trained yet are left out.
 
-    Features leave the core in [-1, 1] (std and clip rescaled), so that they share an int8 scale with masks.
+    Features leave the core in [-1, 1] (std and clip rescaled), so that they share an int8 scale with masks. The gate's
+    logit is lowered by ``Config.gate_caution``.
     """
     import keras
 
@@ -109,6 +110,7 @@ def load_nets(run: Path) -> tuple[Config, dict[str, Any], dict[str, Net]]:
             rows = np.repeat([scales[k] for k in gate_inputs(config.fusion)], bands).astype(np.float32)
             parts = [("gate", bands), ("mask", bands)] if config.fusion == "av" else [("gate", bands)]
             nets[name] = load_net(model, name, parts, rows)
+            nets[name].head_b[:bands] -= config.gate_caution
     if "audio" not in nets:
         raise ValueError(f"{run} holds no audio.keras: run `seehear-convert train --net audio` first")
     return config, stats, nets

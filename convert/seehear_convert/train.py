@@ -31,8 +31,8 @@ class Config:
     ship_only: bool = True
     audio_units: list[int] = field(default_factory=lambda: [160, 160])
     lip_units: list[int] = field(default_factory=lambda: [64])
-    gate_units: list[int] = field(default_factory=lambda: [80])
-    fusion: str = "product"
+    gate_units: list[int] = field(default_factory=lambda: [88])
+    fusion: str = "av"
     masks_per_image: int = 4
     ibm_threshold: float = 1e-5
     ibm_normalise: str = "utterance"
@@ -41,14 +41,16 @@ class Config:
     steps: dict[str, int] = field(default_factory=lambda: {"audio": 4000, "lips": 1500, "gate": 2000})
     learning_rate: float = 1.5e-3
     gate_cost: float = 0.0
-    harm_cost: float = 0.15
+    harm_cost: float = 0.3
+    correction_cost: float = 0.5
+    gate_caution: float = 1.0
     floor_db: float = -26.0
     perceptual: float = 0.1
     intelligibility: float = 0.8
     fidelity: float = 0.01
     no_harm: float = 2.0
     mismatch: float = 0.2
-    imagined: float = 0.6
+    imagined: float = 0.4
     hard: float = 0.5
     noise_weights: dict[str, float] = field(
         default_factory=lambda: {"music": 3, "cafe_restaurant": 2, "crowd_babble": 2, "street_traffic": 2}
@@ -285,7 +287,8 @@ def _learner(net: str, config: Config, run: Path) -> tuple[Any, Any, Any]:
 
     def gate_loss(target: Any, y: Any) -> Any:
         # Never worse: where the fused mask errs more than the audio net alone, the excess counts again.
-        fused, gate, irm = ops.split(y, 3, axis=-1)
+        # The correction signal has a loss of its own, or a gate that closes early leaves it untaught (form av).
+        fused, gate, irm, correction = ops.split(y, 4, axis=-1)
         irm_true, w, *parts = ops.split(target, 5, axis=-1)
         harm = ops.relu(ops.square(fused - irm_true) - ops.square(irm - irm_true))
         worse = ops.relu(heard(fused, *parts) - heard(irm, *parts))
@@ -293,6 +296,7 @@ def _learner(net: str, config: Config, run: Path) -> tuple[Any, Any, Any]:
             mask_loss(target, fused)
             + config.harm_cost * (ops.mean(w * harm) + ops.mean(worse))
             + config.gate_cost * ops.mean(gate)
+            + config.correction_cost * mask_loss(target, correction)
         )
 
     def audio_loss(target: Any, irm: Any) -> Any:
@@ -314,8 +318,8 @@ def _learner(net: str, config: Config, run: Path) -> tuple[Any, Any, Any]:
     ibm = keras.layers.Reshape((-1, bands))(lips(lip))
     named = {"features": x, "irm": irm, "ibm": ibm, "product": irm * ibm}
     y = model(ops.concatenate([named[k] for k in nets.gate_inputs(config.fusion)], axis=-1))
-    fused, gate = nets.fuse(config.fusion, y, irm, ibm)
-    return model, keras.Model([x, lip], ops.concatenate([fused, gate, irm], axis=-1)), gate_loss
+    fused, gate, correction = nets.fuse(config.fusion, y, irm, ibm)
+    return model, keras.Model([x, lip], ops.concatenate([fused, gate, irm, correction], axis=-1)), gate_loss
 
 
 def _xy(net: str, batch: Batch) -> tuple[Any, F32]:
