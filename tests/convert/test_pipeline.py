@@ -10,6 +10,8 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
+import keras
+
 from seehear_convert import bundle, quantize, train
 from seehear_convert.corpus import Store
 
@@ -49,6 +51,32 @@ def test_an_interrupted_training_resumes_at_its_checkpoint(store: Path, tmp_path
     train.train("audio", longer, store, tmp_path, progress=lambda step, *_: seen.append(step))
     assert seen == [7, 8, 9]
     assert [row["step"] for row in json.loads((tmp_path / "audio.log.json").read_text())] == [6, 9]
+
+
+def test_a_new_run_begins_with_the_weights_of_another(store: Path, run: Path, tmp_path: Path) -> None:
+    still = config()
+    still.steps["audio"], still.learning_rate = 1, 0.0
+    train.train("audio", still, store, tmp_path, start=run / "audio.keras")
+    first, second = (quantize.load_nets(folder)[2]["audio"] for folder in (run, tmp_path))
+    assert np.array_equal(first.head_w, second.head_w)
+    assert np.array_equal(first.layers[0].u, second.layers[0].u)
+
+
+def test_weights_of_another_shape_are_refused(store: Path, run: Path, tmp_path: Path) -> None:
+    wider = config()
+    wider.audio_units = [12, 8]
+    with pytest.raises(ValueError, match=r"audio\.keras: expected the layers of this config"):
+        train.train("audio", wider, store, tmp_path, start=run / "audio.keras")
+
+
+def test_caution_lowers_the_gate_and_nothing_else(run: Path) -> None:
+    config, _, nets = quantize.load_nets(run)
+    raw = quantize.load_net(
+        keras.models.load_model(run / "gate.keras", compile=False), "gate", nets["gate"].parts
+    )
+    lowered = raw.head_b - nets["gate"].head_b
+    bands = dict(nets["gate"].parts)["gate"]
+    assert np.allclose(lowered[:bands], config.gate_caution) and not lowered[bands:].any()
 
 
 def test_voices_without_a_face_get_imagined_lips_and_faces_keep_their_own(store: Path) -> None:
