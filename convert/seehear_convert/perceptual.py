@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from . import dsp
 
 BARKS = 49
-BLOCK = 32  # hops; PESQ's 20 frames of 16 ms
-SEGMENT = 38  # hops; ESTOI's 30 frames of 12.8 ms
+BLOCK_S = 0.32  # PESQ's 20 frames of 16 ms
+SEGMENT_S = 0.384  # ESTOI's 30 frames of 12.8 ms
 SCALE = 1.3  # brings the mean to that of the exact measure on validation mixtures
 LISTENING_DB = 79.0  # active speech as PESQ hears it
 
 
-def _centres(profile: dsp.Profile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _band_limits(profile: dsp.Profile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Lower and upper edge of every band in Hz."""
     edges = np.asarray(dsp.band_edges(profile), float)
     step = profile.rate / profile.analysis
@@ -35,7 +35,7 @@ def _overlap(
     profile: dsp.Profile, low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Power of each band (rows) that falls between ``low`` and ``high`` (columns); band powers are means over their bins."""
-    a, b = _centres(profile)
+    a, b = _band_limits(profile)
     shared = np.minimum(b[:, None], high) - np.maximum(a[:, None], low)
     return (np.maximum(shared, 0) / (profile.rate / profile.analysis)).astype(np.float32)
 
@@ -50,6 +50,8 @@ class Perception:
 
     def __init__(self, profile: dsp.Profile = dsp.STANDARD, floor_db: float = -26.0) -> None:
         self.least = 10 ** (floor_db / 20)
+        self.block = int(BLOCK_S * profile.rate / profile.hop)
+        self.segment = int(SEGMENT_S * profile.rate / profile.hop)
         grid = np.linspace(bark(np.array(20.0)), bark(np.array(profile.rate / 2.0)), BARKS + 1)
         hz = 1960 * (grid + 0.53) / (26.81 - (grid + 0.53))
         self.to_bark = _overlap(profile, hz[:-1], hz[1:])
@@ -59,7 +61,7 @@ class Perception:
         )  # threshold in quiet
         self.quiet = (10 ** (np.minimum(quiet_db, 60) / 10)).astype(np.float32)
         self.width = np.full(BARKS, (grid[-1] - grid[0]) / BARKS, np.float32)
-        a, b = _centres(profile)
+        a, b = _band_limits(profile)
         middle = (a + b) / 2
         self.bins = np.diff(dsp.band_edges(profile)).astype(np.float32)
         self.speech_band = self.bins * ((middle > 325) & (middle < 3250))
@@ -110,11 +112,11 @@ class Perception:
         )
         return 0.999 + 4.0 / (1 + ops.exp(-1.3669 * raw + 3.8224))
 
-    @staticmethod
-    def _over_time(disturbance: Any) -> Any:
+    def _over_time(self, disturbance: Any) -> Any:
         """L6 within a block, L2 over blocks: (batch, hops) -> (batch,)."""
         hops = disturbance.shape[1]
-        blocks = ops.reshape(disturbance[:, : hops // BLOCK * BLOCK], (-1, hops // BLOCK, BLOCK))
+        whole = hops // self.block
+        blocks = ops.reshape(disturbance[:, : whole * self.block], (-1, whole, self.block))
         loudest = ops.power(ops.mean(ops.power(blocks + 1e-3, 6), axis=-1), 1 / 6)
         return ops.sqrt(ops.mean(ops.square(loudest), axis=-1))
 
@@ -127,9 +129,9 @@ class Perception:
         level = ops.sum(clean, axis=-1) * scale[:, None]
         speaks = ops.cast(level > 1e-4, "float32")
         hops = noisy.shape[1]
-        at = np.arange(0, hops - SEGMENT + 1, stride)[:, None] + np.arange(SEGMENT)
+        at = np.arange(0, hops - self.segment + 1, stride)[:, None] + np.arange(self.segment)
         active = ops.mean(ops.take(speaks, at, axis=1), axis=-1)  # (batch, segments)
-        x, y = ops.take(x, at, axis=1), ops.take(y, at, axis=1)  # (batch, segments, SEGMENT, 15)
+        x, y = ops.take(x, at, axis=1), ops.take(y, at, axis=1)  # (batch, segments, segment, 15)
         share = ops.square(active)
         share = share / (ops.sum(share, axis=1, keepdims=True) + 1e-6)
 

@@ -254,7 +254,6 @@ def _learner(net: str, config: Config, run: Path) -> tuple[Any, Any, Any]:
     from .perceptual import Perception
 
     bands = len(dsp.band_edges(dsp.PROFILES[config.profile])) - 1
-
     perception = Perception(dsp.PROFILES[config.profile], config.floor_db)
 
     def harm(mask: Any, clean: Any, noisy: Any) -> Any:
@@ -290,11 +289,11 @@ def _learner(net: str, config: Config, run: Path) -> tuple[Any, Any, Any]:
         # The correction signal has a loss of its own, or a gate that closes early leaves it untaught (form av).
         fused, gate, irm, correction = ops.split(y, 4, axis=-1)
         irm_true, w, *parts = ops.split(target, 5, axis=-1)
-        harm = ops.relu(ops.square(fused - irm_true) - ops.square(irm - irm_true))
+        excess = ops.relu(ops.square(fused - irm_true) - ops.square(irm - irm_true))
         worse = ops.relu(heard(fused, *parts) - heard(irm, *parts))
         return (
             mask_loss(target, fused)
-            + config.harm_cost * (ops.mean(w * harm) + ops.mean(worse))
+            + config.harm_cost * (ops.mean(w * excess) + ops.mean(worse))
             + config.gate_cost * ops.mean(gate)
             + config.correction_cost * mask_loss(target, correction)
         )
