@@ -2,8 +2,8 @@
 
 Nothing is resynthesised: a mask g on a mixture of band power P gives the power g^2 P, and that is compared with the clean power.
 Approximations of ITU-T P.862.2 (PESQ) and of Jensen and Taal 2016 (ESTOI) on this project's frames (32 ms, every 10 ms).
-PESQ forgives a fixed colour and slow changes of gain, and a net that is taught by it alone learns to bend the spectrum (measured:
-PESQ +.25 at the price of 6 dB of SI-SDR): use it beside `Perception.si_sdr`, which forgives neither.
+PESQ forgives a fixed colour and slow changes of gain, and a net that is taught by it alone learns to bend the spectrum: use it
+beside `Perception.si_sdr`, which forgives neither.
 Backend-neutral (keras.ops); shapes (batch, hops, M) unless said otherwise.
 """
 

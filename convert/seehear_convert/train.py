@@ -256,28 +256,34 @@ def _learner(net: str, config: Config, run: Path) -> tuple[Any, Any, Any]:
     bands = len(dsp.band_edges(dsp.PROFILES[config.profile])) - 1
     perception = Perception(dsp.PROFILES[config.profile], config.floor_db)
 
-    def harm(mask: Any, clean: Any, noisy: Any) -> Any:
-        """What the mask takes away from the intelligibility of the untouched mixture, (batch,)."""
-        before = perception.intelligibility(ops.ones_like(mask), noisy, clean)
-        after = perception.intelligibility(mask, noisy, clean)
-        lost = sum(ops.relu(b - a) for b, a in zip(before, after, strict=True)) / 2
-        return ops.where(ops.max(clean, axis=(1, 2)) > 1e-8, lost, 0.0)
+    def understood(mask: Any, clean: Any, noisy: Any) -> Any:
+        """STOI and ESTOI (2, batch)."""
+        return ops.stack(perception.intelligibility(mask, noisy, clean))
 
-    def heard(mask: Any, clean: Any, noisy: Any, cross: Any) -> Any:
-        """What a listener would miss, (batch,); 0 where there is no speech."""
-        stoi, estoi = perception.intelligibility(mask, noisy, clean)
+    def speaks(clean: Any) -> Any:
+        """1 for mixtures with speech in them, else 0, (batch,)."""
+        return ops.cast(ops.max(clean, axis=(1, 2)) > 1e-8, clean.dtype)
+
+    def heard(mask: Any, clear: Any, clean: Any, noisy: Any, cross: Any) -> Any:
+        """What a listener would miss, (batch,), when ``clear`` of it is understood; 0 where there is no speech."""
         missed = (
             -config.perceptual * perception.pesq(mask, noisy, clean)
-            - config.intelligibility * (stoi + estoi) / 2
+            - config.intelligibility * ops.mean(clear, axis=0)
             - config.fidelity * perception.si_sdr(mask, noisy, clean, cross)
         )
-        return ops.where(ops.max(clean, axis=(1, 2)) > 1e-8, missed, 0.0)
+        return speaks(clean) * missed
 
-    def mask_loss(target: Any, irm: Any) -> Any:
+    def mask_error(irm_true: Any, w: Any, irm: Any) -> Any:
         # The root weighs what is left of the noise as the ear does: .05 against .15 is 10 dB.
-        irm_true, w, *parts = ops.split(target, 5, axis=-1)
         root = ops.sqrt(irm + 1e-6) - ops.sqrt(irm_true + 1e-6)
-        return ops.mean(w * (ops.square(irm - irm_true) + ops.square(root))) + ops.mean(heard(irm, *parts))
+        return ops.mean(w * (ops.square(irm - irm_true) + ops.square(root)))
+
+    def audio_loss(target: Any, irm: Any) -> Any:
+        irm_true, w, *parts = ops.split(target, 5, axis=-1)
+        clear, untouched = (understood(mask, *parts[:2]) for mask in (irm, ops.ones_like(irm)))
+        harm = speaks(parts[0]) * ops.mean(ops.relu(untouched - clear), axis=0)
+        missed = heard(irm, clear, *parts)
+        return mask_error(irm_true, w, irm) + ops.mean(missed) + config.no_harm * ops.mean(harm)
 
     def lip_loss(target: Any, p: Any) -> Any:
         ibm, w = ops.split(target, 2, axis=-1)
@@ -290,17 +296,16 @@ def _learner(net: str, config: Config, run: Path) -> tuple[Any, Any, Any]:
         fused, gate, irm, correction = ops.split(y, 4, axis=-1)
         irm_true, w, *parts = ops.split(target, 5, axis=-1)
         excess = ops.relu(ops.square(fused - irm_true) - ops.square(irm - irm_true))
-        worse = ops.relu(heard(fused, *parts) - heard(irm, *parts))
-        return (
-            mask_loss(target, fused)
-            + config.harm_cost * (ops.mean(w * excess) + ops.mean(worse))
-            + config.gate_cost * ops.mean(gate)
-            + config.correction_cost * mask_loss(target, correction)
+        missed, before, alone = (
+            heard(mask, understood(mask, *parts[:2]), *parts) for mask in (fused, irm, correction)
         )
-
-    def audio_loss(target: Any, irm: Any) -> Any:
-        clean, noisy = ops.split(target, 5, axis=-1)[2:4]
-        return mask_loss(target, irm) + config.no_harm * ops.mean(harm(irm, clean, noisy))
+        return (
+            mask_error(irm_true, w, fused)
+            + ops.mean(missed)
+            + config.harm_cost * (ops.mean(w * excess) + ops.mean(ops.relu(missed - before)))
+            + config.gate_cost * ops.mean(gate)
+            + config.correction_cost * (mask_error(irm_true, w, correction) + ops.mean(alone))
+        )
 
     if net == "audio":
         model = nets.audio_net(bands, config.audio_units)
