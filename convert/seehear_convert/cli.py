@@ -240,7 +240,12 @@ def parser() -> argparse.ArgumentParser:
 
     p = commands.add_parser("train", help="train one network; run again to resume")
     p.set_defaults(run_command=_train)
-    p.add_argument("--net", choices=NETS, required=True, help="in this order; each is frozen for the next")
+    p.add_argument(
+        "--net",
+        choices=NETS,
+        required=True,
+        help="in this order; the audio net is frozen for good, the lip net learns on with the gate",
+    )
     p.add_argument("--store", type=Path, required=True, help="the store (for landmarks: the packs)")
     p.add_argument(
         "--run", type=Path, required=True, help="folder of the run: config, checkpoints, logs, weights"

@@ -67,7 +67,8 @@ class MixtureMaker:
 
     ``lips`` = True draws targets with lips only: of talkers with a face, and for a share ``imagined`` of the targets of voices
     whose lips are imagined (imagined_lips.py), if the store has them. A kind of noise is drawn in proportion to the root of
-    its minutes times its weight in ``noise_weights`` (1 where not named).
+    its minutes times its weight in ``noise_weights``, a talker with a face to his number of clips to the power .35 times his
+    weight in ``talker_weights`` (1 where not named). ``rivals`` is the share of other voices that belong to talkers with a face.
     """
 
     def __init__(
@@ -79,11 +80,14 @@ class MixtureMaker:
         ship_only: bool = True,
         imagined: float = 0.0,
         noise_weights: dict[str, float] | None = None,
+        talker_weights: dict[str, float] | None = None,
+        rivals: float = 0.3,
     ) -> None:
         self.store = store
         self.imagined = imagined if store.imagined else 0.0
         self.n = int(seconds * RATE)
         self.lips = lips
+        self.rivals = rivals
         speech = store.select("speech", split, ship_only)
         # The few talkers with faces are a minority among the targets of the audio net, else it learns their voices.
         self.faces = [c for c in speech if c.id in store.lips]
@@ -93,8 +97,10 @@ class MixtureMaker:
             by_talker.setdefault(c.talker, []).append(c)
         self.by_talker = by_talker
         self.talkers = sorted(by_talker)
-        counts = np.array([len(by_talker[t]) for t in self.talkers], float)
-        self.talker_p = counts**0.35 / np.sum(counts**0.35) if len(counts) else counts
+        often = np.array(
+            [len(by_talker[t]) ** 0.35 * (talker_weights or {}).get(t, 1.0) for t in self.talkers]
+        )
+        self.talker_p = often / often.sum()
         self.noise = store.select("noise", split, ship_only)
         labels = sorted({c.label for c in self.noise})
         self.by_label = {label: [c for c in self.noise if c.label == label] for label in labels}
@@ -115,7 +121,7 @@ class MixtureMaker:
         return self.store.sound(part), start / RATE
 
     def _any_voice(self, rng: np.random.Generator) -> Clip:
-        if self.voices and (not self.faces or rng.random() < 0.7):
+        if self.voices and (not self.faces or rng.random() >= self.rivals):
             return self.voices[int(rng.integers(len(self.voices)))]
         return self._face(rng)
 
@@ -296,21 +302,9 @@ def audio_arrays(
     profile: dsp.Profile,
     edges: list[int],
 ) -> tuple[F32, ...]:
-    """Features, IRM (beta .5), loss weight, clean and noisy power and the real part of clean times conjugate noisy.
-
-    Each (hops, M) float32, of the STFTs of speech and noise.
-
-    The weight is the compressed magnitude of the mixture: what is loud is heard.
-    """
-    clean = dsp.band_power(speech, edges, profile)
-    disturb = dsp.band_power(noise, edges, profile)
-    noisy = dsp.band_power(speech + noise, edges, profile)
-    irm = np.sqrt(clean / (clean + disturb + 1e-10))
-    weight = np.clip((noisy / (noisy.mean() + 1e-10)) ** 0.15, 0.05, 3.0)
-    x = dsp.features(noisy, spec)
-    # |s + n|^2 = |s|^2 + |n|^2 + 2 Re(s n*), and Re(s (s + n)*) = |s|^2 + Re(s n*).
-    cross = (noisy + clean - disturb) / 2
-    return tuple(v.astype(np.float32) for v in (x, irm, weight, clean, noisy, cross))
+    """Features of the mixture, and the powers of speech, noise and mixture, (hops, M) float32 each, of the STFTs."""
+    powers = [dsp.band_power(spectrum, edges, profile) for spectrum in (speech, noise, speech + noise)]
+    return tuple(v.astype(np.float32) for v in (dsp.features(powers[2], spec), *powers))
 
 
 def lip_arrays(

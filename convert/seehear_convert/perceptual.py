@@ -40,6 +40,18 @@ def _overlap(
     return (np.maximum(shared, 0) / (profile.rate / profile.analysis)).astype(np.float32)
 
 
+def targets(clean: Any, disturb: Any, noisy: Any) -> tuple[Any, Any, Any]:
+    """IRM (beta .5, E3), weight of its errors, and real part of clean times conjugate noisy, of powers (batch, hops, M).
+
+    The weight is the compressed magnitude of the mixture: what is loud is heard.
+    """
+    irm = ops.sqrt(clean / (clean + disturb + 1e-10))
+    mean = ops.mean(noisy, axis=(1, 2), keepdims=True)
+    weight = ops.clip(ops.power(noisy / (mean + 1e-10), 0.15), 0.05, 3.0)
+    # |s + n|^2 = |s|^2 + |n|^2 + 2 Re(s n*), and Re(s (s + n)*) = |s|^2 + Re(s n*).
+    return irm, weight, (noisy + clean - disturb) / 2
+
+
 def bark(hz: NDArray[np.float64]) -> NDArray[np.float64]:
     """Critical-band rate (Traunmueller 1990) of frequencies in Hz."""
     return 26.81 * hz / (1960 + hz) - 0.53
@@ -156,3 +168,12 @@ class Perception:
         shared = shared / (ops.sum(self.bins * clean, axis=(1, 2)) + 1e-9)
         rest = ops.relu(energy - shared) + 1e-4 * energy + 1e-9
         return 10 * ops.log10(shared / rest + 1e-6)
+
+    def scores(self, mask: Any, clean: Any, disturb: Any, noisy: Any) -> tuple[Any, Any, Any, Any]:
+        """PESQ, STOI, ESTOI and SI-SDR of every mixture, (batch,) each."""
+        cross = targets(clean, disturb, noisy)[2]
+        return (
+            self.pesq(mask, noisy, clean),
+            *self.intelligibility(mask, noisy, clean),
+            self.si_sdr(mask, noisy, clean, cross),
+        )

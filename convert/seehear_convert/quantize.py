@@ -142,7 +142,7 @@ def streamed_inputs(
             features = arrays[0] / clip
             irm = keep(nets["audio"], features)
             if which == "gate":
-                ibm = keep(nets["lips"], arrays[1]).reshape(irm.shape)
+                ibm = keep(nets["lips"], arrays[1][:, 0]).reshape(irm.shape)
                 if "gate" in nets:
                     from .nets import gate_inputs
 

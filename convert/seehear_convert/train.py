@@ -1,4 +1,4 @@
-"""Training of the three networks, each frozen in its turn (E3, E4, E6): seeds, checkpoints, progress, resumable."""
+"""Training of the three networks in their turn (E3, E4, E6): seeds, checkpoints, progress, resumable."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from . import dsp
 from .corpus import Store
 from .mixtures import MixtureMaker, audio_arrays, gains, ideal_binary_mask, lip_arrays
+from .pool import Pool
 
 F32 = NDArray[np.float32]
 Batch = tuple[F32, ...]
@@ -50,8 +51,12 @@ class Config:
     fidelity: float = 0.01
     no_harm: float = 2.0
     mismatch: float = 0.2
-    imagined: float = 0.4
-    hard: float = 0.5
+    imagined: float = 0.35
+    hard: float = 0.75
+    lip_cost: float = 0.1
+    pool: int = 300
+    talker_weights: dict[str, float] = field(default_factory=dict)
+    rivals: float = 0.45
     noise_weights: dict[str, float] = field(
         default_factory=lambda: {"music": 3, "cafe_restaurant": 2, "crowd_babble": 2, "street_traffic": 2}
     )
@@ -91,12 +96,14 @@ class BatchMaker:
             ship_only=config.ship_only,
             imagined=config.imagined if net == "gate" else 0.0,
             noise_weights=config.noise_weights,
+            talker_weights=config.talker_weights if net == "gate" else {},
+            rivals=config.rivals if net == "gate" else 0.3,
         )
 
-    def lips(self, excerpt: Any, rng: np.random.Generator) -> F32:
-        """Normalised lip features (ticks, 24)."""
+    def lips(self, excerpt: Any, rng: np.random.Generator, augment: bool = True) -> F32:
+        """Normalised lip features (ticks, 24); the validation split is never augmented."""
         raw = lip_arrays(
-            excerpt, rng, self.profile, self.config.masks_per_image, augment=self.split == "train"
+            excerpt, rng, self.profile, self.config.masks_per_image, augment and self.split == "train"
         )
         if "lips" not in self.stats:
             return raw
@@ -166,17 +173,18 @@ class BatchMaker:
         return self.lips(replace(excerpt, distances=(still + tremble).astype(np.float32)), rng)
 
     def _gate(self, rng: np.random.Generator) -> Batch:
+        """Features, lip features (batch, 5, ticks, 24), powers of speech, noise and mixture; hops cut to whole images.
+
+        The first three rows of lips belong to the speech (the first as recorded), the other two do not.
+        """
         lips, arrays = [], []
         for e, mixed in self._mixed(rng):
-            lip = self.lips(e, rng)
-            if rng.random() < self.config.mismatch:  # distrust has to be learnt (E6)
-                lip = self._mismatched(e, rng)
-            lips.append(lip)
+            right = [self.lips(e, rng, augment) for augment in (False, True, True)]
+            lips.append(np.stack([*right, *(self._mismatched(e, rng) for _ in range(2))]))
             arrays.append(mixed)
-        # The last image may cover fewer hops than its masks.
-        hops = lips[0].shape[0] * self.config.masks_per_image
-        x, *targets = (np.stack(column)[:, :hops] for column in zip(*arrays, strict=True))
-        return x, np.stack(lips), *targets
+        hops = lips[0].shape[1] * self.config.masks_per_image
+        x, *powers = (np.stack(column)[:, :hops] for column in zip(*arrays, strict=True))
+        return x, np.stack(lips), *powers
 
 
 def hash_name(name: str) -> int:
@@ -245,91 +253,121 @@ def measure_stats(config: Config, store: Path, count: int = 160) -> dict[str, An
     return stats
 
 
-def _learner(net: str, config: Config, run: Path) -> tuple[Any, Any, Any]:
-    """The network, the model that is fitted (the same, or one with the frozen nets around it), and its loss."""
+def _learner(net: str, config: Config, run: Path) -> tuple[dict[str, Any], Any, Any]:
+    """The networks that learn, by name, the model that is fitted (one of them, or several in one), and its loss."""
     import keras
     from keras import ops
 
     from . import nets
-    from .perceptual import Perception
+    from .perceptual import Perception, targets
 
     bands = len(dsp.band_edges(dsp.PROFILES[config.profile])) - 1
     perception = Perception(dsp.PROFILES[config.profile], config.floor_db)
+    refine = (
+        config.lip_cost > 0 and config.fusion == "av"
+    )  # in the form of the sources both nets are frozen (E6)
 
-    def understood(mask: Any, clean: Any, noisy: Any) -> Any:
-        """STOI and ESTOI (2, batch)."""
-        return ops.stack(perception.intelligibility(mask, noisy, clean))
+    def missed(clean: Any, pesq: Any, stoi: Any, estoi: Any, si_sdr: Any) -> Any:
+        """What a listener would miss, (batch,); 0 where there is no speech."""
+        heard = config.perceptual * pesq + config.fidelity * si_sdr
+        return -speaks(clean) * (heard + config.intelligibility * (stoi + estoi) / 2)
 
     def speaks(clean: Any) -> Any:
         """1 for mixtures with speech in them, else 0, (batch,)."""
         return ops.cast(ops.max(clean, axis=(1, 2)) > 1e-8, clean.dtype)
-
-    def heard(mask: Any, clear: Any, clean: Any, noisy: Any, cross: Any) -> Any:
-        """What a listener would miss, (batch,), when ``clear`` of it is understood; 0 where there is no speech."""
-        missed = (
-            -config.perceptual * perception.pesq(mask, noisy, clean)
-            - config.intelligibility * ops.mean(clear, axis=0)
-            - config.fidelity * perception.si_sdr(mask, noisy, clean, cross)
-        )
-        return speaks(clean) * missed
 
     def mask_error(irm_true: Any, w: Any, irm: Any) -> Any:
         # The root weighs what is left of the noise as the ear does: .05 against .15 is 10 dB.
         root = ops.sqrt(irm + 1e-6) - ops.sqrt(irm_true + 1e-6)
         return ops.mean(w * (ops.square(irm - irm_true) + ops.square(root)))
 
+    def binary_error(ibm: Any, w: Any, p: Any) -> Any:
+        p = ops.clip(p, 1e-5, 1 - 1e-5)
+        return -ops.mean(w * (ibm * ops.log(p) + (1 - ibm) * ops.log(1 - p)))
+
     def audio_loss(target: Any, irm: Any) -> Any:
-        irm_true, w, *parts = ops.split(target, 5, axis=-1)
-        clear, untouched = (understood(mask, *parts[:2]) for mask in (irm, ops.ones_like(irm)))
-        harm = speaks(parts[0]) * ops.mean(ops.relu(untouched - clear), axis=0)
-        missed = heard(irm, clear, *parts)
-        return mask_error(irm_true, w, irm) + ops.mean(missed) + config.no_harm * ops.mean(harm)
+        clean, disturb, noisy = ops.split(target, 3, axis=-1)
+        irm_true, w, _ = targets(clean, disturb, noisy)
+        scores = perception.scores(irm, clean, disturb, noisy)
+        untouched = perception.intelligibility(ops.ones_like(irm), noisy, clean)
+        harm = sum(ops.relu(before - after) for before, after in zip(untouched, scores[1:3], strict=True)) / 2
+        return (
+            mask_error(irm_true, w, irm)
+            + ops.mean(missed(clean, *scores))
+            + config.no_harm * ops.mean(speaks(clean) * harm)
+        )
 
     def lip_loss(target: Any, p: Any) -> Any:
         ibm, w = ops.split(target, 2, axis=-1)
-        p = ops.clip(p, 1e-5, 1 - 1e-5)
-        return -ops.mean(w * (ibm * ops.log(p) + (1 - ibm) * ops.log(1 - p)))
+        return binary_error(ibm, w, p)
 
     def gate_loss(target: Any, y: Any) -> Any:
         # Never worse: where the fused mask errs more than the audio net alone, the excess counts again.
         # The correction signal has a loss of its own, or a gate that closes early leaves it untaught (form av).
-        fused, gate, irm, correction = ops.split(y, 4, axis=-1)
-        irm_true, w, *parts = ops.split(target, 5, axis=-1)
-        excess = ops.relu(ops.square(fused - irm_true) - ops.square(irm - irm_true))
-        missed, before, alone = (
-            heard(mask, understood(mask, *parts[:2]), *parts) for mask in (fused, irm, correction)
+        fused, gate, correction, seen = ops.split(y, 4, axis=-1)
+        irm = target[..., :bands]
+        clean, disturb, noisy = ops.split(ops.exp(target[..., bands : 4 * bands]), 3, axis=-1)
+        facts = target[:, 0, 4 * bands :]
+        irm_true, w, _ = targets(clean, disturb, noisy)
+        after, alone = (
+            missed(clean, *perception.scores(m, clean, disturb, noisy)) for m in (fused, correction)
         )
-        return (
+        excess = ops.relu(ops.square(fused - irm_true) - ops.square(irm - irm_true))
+        harm = ops.relu(after - missed(clean, *(facts[:, k] for k in range(4))))
+        loss = (
             mask_error(irm_true, w, fused)
-            + ops.mean(missed)
-            + config.harm_cost * (ops.mean(w * excess) + ops.mean(ops.relu(missed - before)))
+            + ops.mean(after)
+            + config.harm_cost * (ops.mean(w * excess) + ops.mean(harm))
             + config.gate_cost * ops.mean(gate)
             + config.correction_cost * (mask_error(irm_true, w, correction) + ops.mean(alone))
         )
+        if refine:
+            # What the lip net passes on stays a binary mask, wherever the lips are the talker's own.
+            total = ops.sum(clean, axis=-1, keepdims=True)
+            scale = ops.max(total, axis=1, keepdims=True) if config.ibm_normalise == "utterance" else total
+            ibm = ops.cast(clean >= config.ibm_threshold * scale, clean.dtype)
+            loss = loss + config.lip_cost * binary_error(ibm, facts[:, 4, None, None], seen)
+        return loss
 
     if net == "audio":
         model = nets.audio_net(bands, config.audio_units)
-        return model, model, audio_loss
+        return {net: model}, model, audio_loss
     if net == "lips":
         model = nets.lip_net(bands, config.masks_per_image, config.lip_units)
-        return model, model, lip_loss
-    audio = keras.models.load_model(run / "audio.keras", compile=False)
+        return {net: model}, model, lip_loss
     lips = keras.models.load_model(run / "lips.keras", compile=False)
-    audio.trainable = lips.trainable = False
+    lips.trainable = refine
     model = nets.gate_net(bands, config.gate_units, config.fusion)
-    x, lip = keras.Input((None, bands)), keras.Input((None, 24))
-    irm = audio(x)
+    x, irm, lip = keras.Input((None, bands)), keras.Input((None, bands)), keras.Input((None, 24))
     ibm = keras.layers.Reshape((-1, bands))(lips(lip))
     named = {"features": x, "irm": irm, "ibm": ibm, "product": irm * ibm}
     y = model(ops.concatenate([named[k] for k in nets.gate_inputs(config.fusion)], axis=-1))
     fused, gate, correction = nets.fuse(config.fusion, y, irm, ibm)
-    return model, keras.Model([x, lip], ops.concatenate([fused, gate, irm, correction], axis=-1)), gate_loss
+    whole = keras.Model([x, irm, lip], ops.concatenate([fused, gate, correction, ibm], axis=-1))
+    return {net: model} | ({"lips": lips} if refine else {}), whole, gate_loss
 
 
-def _xy(net: str, batch: Batch) -> tuple[Any, F32]:
-    """Inputs, and what the loss needs side by side."""
-    inputs = 2 if net == "gate" else 1
-    return (list(batch[:2]) if net == "gate" else batch[0]), np.concatenate(batch[inputs:], axis=-1)
+def _stream(
+    net: str,
+    config: Config,
+    store: Path,
+    run: Path,
+    split: str,
+    stats: dict[str, Any],
+    workers: int,
+    progress: Callable[[int, int, str], None],
+) -> Callable[[int, int], Iterator[tuple[Any, F32]]]:
+    """A function of (first step, last step) that gives inputs and targets, each a pure function of its step."""
+
+    def made(first: int, last: int) -> Iterator[Batch]:
+        return batches(config, store, net, split, stats, first, last, workers)
+
+    if net != "gate":
+        return lambda first, last: ((x, np.concatenate(rest, axis=-1)) for x, *rest in made(first, last))
+    pool = Pool(run / "pool" / split, config, split, run / "audio.keras")
+    pool.fill(made, progress)
+    pool.read()
+    return lambda first, last: (pool.batch(*pool.draw(step)) for step in range(first, last))
 
 
 def _remember(run: Path, leg: dict[str, Any]) -> None:
@@ -350,7 +388,8 @@ def train(
 ) -> dict[str, Any]:
     """Train ``net`` ("audio", "lips" or "gate") to ``run/<net>.keras``; resumes from ``run/<net>.ckpt.weights.h5``.
 
-    ``start`` is a ``.keras`` file of the same shape; a new training begins with its weights.
+    ``start`` is ``<net>.keras`` of another run; a new training begins with the weights found there. The gate's training reads its
+    mixtures from ``run/pool`` (pool.py) and, unless ``lip_cost`` is 0, refines ``run/lips.keras``.
 
     The learning rate warms up over 100 steps (again after a resume) and falls with a cosine to 2 %.
     Every 250 steps the loss on fixed validation mixtures is taken and a checkpoint written.
@@ -365,7 +404,7 @@ def train(
     stats = json.loads(stats_file.read_text(encoding="utf-8"))
     total = config.steps[net]
     keras.utils.set_random_seed(config.seed)
-    model, fitted, loss = _learner(net, config, run)
+    models, fitted, loss = _learner(net, config, run)
     fitted.compile(keras.optimizers.Adam(config.learning_rate, global_clipnorm=1.0), loss=loss)
     checkpoint, log_file = run / f"{net}.ckpt.weights.h5", run / f"{net}.log.json"
     log: list[dict[str, float]] = []
@@ -376,23 +415,28 @@ def train(
         log = json.loads(log_file.read_text(encoding="utf-8"))
         first = int(log[-1]["step"])
     elif start is not None:
-        source = keras.models.load_model(start, compile=False)
-        if [w.shape for w in source.weights] != [w.shape for w in model.weights]:
-            raise ValueError(
-                f"{start}: expected the layers of this config, {[w.shape for w in model.weights]}, "
-                f"got {[w.shape for w in source.weights]}; use its config.json or start anew"
-            )
-        model.set_weights(source.get_weights())
-    valid = [_xy(net, b) for b in batches(config, store, net, "valid", stats, 0, 6, workers)]
+        for name, learner in models.items():
+            file = start.with_name(f"{name}.keras")
+            source = keras.models.load_model(file, compile=False)
+            if [w.shape for w in source.weights] != [w.shape for w in learner.weights]:
+                raise ValueError(
+                    f"{file}: expected the layers of this config, {[w.shape for w in learner.weights]}, "
+                    f"got {[w.shape for w in source.weights]}; use its config.json or start anew"
+                )
+            learner.set_weights(source.get_weights())
+    examples = {
+        split: _stream(net, config, store, run, split, stats, workers, progress)
+        for split in ("valid", "train")
+    }
+    valid = list(examples["valid"](0, 6))
     running, since = 0.0, time.time()
-    for step, batch in enumerate(batches(config, store, net, "train", stats, first, total, workers), first):
+    for step, (x, y) in enumerate(examples["train"](first, total), first):
         rate = (
             config.learning_rate
             * min(1.0, (step - first + 1) / 100)
             * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * step / total)))
         )
         fitted.optimizer.learning_rate = rate
-        x, y = _xy(net, batch)
         value = float(fitted.train_on_batch(x, y))
         running = value if not running else 0.98 * running + 0.02 * value
         progress(step + 1, total, f"{net} loss {running:.5f}")
@@ -409,7 +453,10 @@ def train(
                 f"{net} step {step + 1}/{total} train {running:.5f} valid {score:.5f} {time.time() - since:.0f} s",
                 flush=True,
             )
-    model.save(run / f"{net}.keras")
+    for name, learner in models.items():
+        temporary = run / f"{name}.tmp.keras"
+        learner.save(temporary)
+        os.replace(temporary, run / f"{name}.keras")
     leg = {"net": net, "first": first, "last": total, "learning_rate": config.learning_rate}
     _remember(run, leg | ({"from": start.parent.name} if start else {}))
     return {"net": net, "steps": total, "valid": log[-1]["valid"] if log else None}

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +15,10 @@ pytest.importorskip("tensorflow")
 
 import keras
 
-from seehear_convert import bundle, quantize, train
+from seehear_convert import bundle, dsp, quantize, train
 from seehear_convert.corpus import Store
+from seehear_convert.perceptual import Perception
+from seehear_convert.pool import ARRAYS, Pool
 
 
 def config() -> train.Config:
@@ -24,6 +29,7 @@ def config() -> train.Config:
         gate_units=[8],
         batch=4,
         seconds=1.05,
+        pool=3,
         steps={"audio": 6, "lips": 6, "gate": 6},
     )
 
@@ -36,11 +42,88 @@ def run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_gate_training_leaves_the_first_two_nets_frozen(store: Path, run: Path) -> None:
-    before = {n: (run / f"{n}.keras").read_bytes() for n in ("audio", "lips")}
-    (run / "gate.keras").unlink()
-    train.train("gate", config(), store, run)
-    assert before == {n: (run / f"{n}.keras").read_bytes() for n in ("audio", "lips")}
+@pytest.mark.parametrize("fusion,lip_cost", [("av", 0.0), ("av", 0.1), ("product", 0.1)])
+def test_gate_training_leaves_the_audio_net_frozen_and_the_lips_unless_they_are_refined(
+    store: Path, run: Path, tmp_path: Path, fusion: str, lip_cost: float
+) -> None:
+    def files() -> dict[str, bytes]:
+        return {n: (tmp_path / f"{n}.keras").read_bytes() for n in ("audio", "lips")}
+
+    for name in ("audio.keras", "lips.keras", "stats.json"):
+        shutil.copy(run / name, tmp_path)
+    before = files()
+    train.train("gate", replace(config(), fusion=fusion, lip_cost=lip_cost), store, tmp_path)
+    assert files()["audio"] == before["audio"]
+    assert (files()["lips"] != before["lips"]) == (fusion == "av" and lip_cost > 0)
+
+
+def a_pool(folder: Path, run: Path, store: Path, batches: int, **changes: Any) -> Pool:
+    made = replace(config(), pool=batches, **changes)
+    stats = json.loads((run / "stats.json").read_text())
+    pool = Pool(folder, made, "train", run / "audio.keras")
+    maker = train.BatchMaker(made, store, "gate", "train", stats)
+    pool.fill(lambda first, last: map(maker, range(first, last)), lambda *_: None)
+    pool.read()
+    return pool
+
+
+def test_a_pool_keeps_what_the_frozen_net_answers_and_how_it_scores(
+    store: Path, run: Path, tmp_path: Path
+) -> None:
+    pool = a_pool(tmp_path, run, store, 2)
+    rows = np.arange(4)
+    (x, irm, lips), y = pool.batch(rows, np.array([0, 1, 2, 3]))
+    net = keras.models.load_model(run / "audio.keras", compile=False)
+    assert np.allclose(np.asarray(net(x)), irm, atol=2e-3)
+    assert y[:, 0, -1].tolist() == [1, 1, 1, 0]
+    clean, disturb, noisy = np.split(np.exp(y[..., 128:512]), 3, axis=-1)
+    scores = np.stack(Perception(dsp.STANDARD, config().floor_db).scores(irm, clean, disturb, noisy), -1)
+    assert np.allclose(scores, y[:, 0, 512:516], rtol=0.01, atol=0.02)
+    assert lips.shape == (4, irm.shape[1] // 4, 24)
+
+
+def test_a_pool_draws_the_same_rows_for_the_same_step(store: Path, run: Path, tmp_path: Path) -> None:
+    pool = a_pool(tmp_path, run, store, 2)
+    assert all(np.array_equal(a, b) for a, b in zip(pool.draw(3), pool.draw(3), strict=True))
+    assert not np.array_equal(pool.draw(3)[0], pool.draw(4)[0])
+
+
+def test_an_interrupted_pool_goes_on_and_equals_one_made_at_once(
+    store: Path, run: Path, tmp_path: Path
+) -> None:
+    class Interrupted(Exception):
+        pass
+
+    def stop(done: int, *_: Any) -> None:
+        if done == 30:
+            raise Interrupted
+
+    made = replace(config(), pool=32, seconds=0.45, batch=2)
+    stats = json.loads((run / "stats.json").read_text())
+    maker = train.BatchMaker(made, store, "gate", "train", stats)
+    pools = [Pool(tmp_path / name, made, "train", run / "audio.keras") for name in ("a", "b")]
+    pools[0].fill(lambda first, last: map(maker, range(first, last)), lambda *_: None)
+    with pytest.raises(Interrupted):
+        pools[1].fill(lambda first, last: map(maker, range(first, last)), stop)
+    again, steps = Pool(tmp_path / "b", made, "train", run / "audio.keras"), []
+
+    def rest(first: int, last: int) -> Any:
+        steps.extend(range(first, last))
+        return map(maker, range(first, last))
+
+    again.fill(rest, lambda *_: None)
+    assert steps == list(range(25, 32))
+    for pool in (pools[0], again):
+        pool.read()
+    assert all(np.array_equal(pools[0].arrays[k], again.arrays[k]) for k in ARRAYS)
+
+
+def test_a_pool_of_other_settings_is_refused(store: Path, run: Path, tmp_path: Path) -> None:
+    a_pool(tmp_path, run, store, 1)
+    with pytest.raises(ValueError, match=r"other settings of \['hard'\]: delete it"):
+        a_pool(tmp_path, run, store, 1, hard=0.1)
+    with pytest.raises(ValueError, match="holds 4 mixtures, the config asks for 8: delete"):
+        a_pool(tmp_path, run, store, 2)
 
 
 def test_an_interrupted_training_resumes_at_its_checkpoint(store: Path, tmp_path: Path) -> None:
