@@ -326,8 +326,8 @@ def lip_arrays(
     good = np.asarray(np.isfinite(d).all(axis=1))
     if augment:
         good &= rng.random(len(good)) > rng.choice([0.0, 0.05, 0.3], p=[0.6, 0.3, 0.1])  # dropped images
-        d = d * rng.uniform(0.6, 1.25) * rng.uniform(0.88, 1.12, 10)
-        d = d + rng.standard_normal(d.shape) * rng.choice([0.0, 0.004, 0.01])
+        d = d * rng.uniform(0.45, 1.25) * rng.uniform(0.88, 1.12, 10)
+        d = d + rng.standard_normal(d.shape) * rng.choice([0.0, 0.004, 0.01, 0.02])
     good[0] = np.isfinite(d[0]).all()
     at = np.searchsorted(times[good], now - delay, side="right") - 1
     if not good.any() or (at < 0).all():

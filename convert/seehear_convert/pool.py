@@ -121,7 +121,7 @@ class Pool:
     def draw(self, step: int) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
         """Rows of the mixtures of ``step`` and of their lips, wrong ones for a share ``mismatch``; the same at every call."""
         count = self.config.batch
-        rng = np.random.default_rng([self.config.seed, len(self.split), step])
+        rng = np.random.default_rng([self.config.seed, 5, step])
         rows = rng.integers(self.batches * count, size=count)
         if self.split == "valid":
             rows = step * count + np.arange(count)

@@ -42,17 +42,17 @@ class Config:
     steps: dict[str, int] = field(default_factory=lambda: {"audio": 4000, "lips": 1500, "gate": 2000})
     learning_rate: float = 1.5e-3
     gate_cost: float = 0.0
-    harm_cost: float = 0.3
+    harm_cost: float = 4.0
     correction_cost: float = 0.5
-    gate_caution: float = 1.0
+    gate_caution: float = 0.0
     floor_db: float = -26.0
     perceptual: float = 0.1
     intelligibility: float = 0.8
     fidelity: float = 0.01
     no_harm: float = 2.0
-    mismatch: float = 0.2
-    imagined: float = 0.35
-    hard: float = 0.75
+    mismatch: float = 0.4
+    imagined: float = 0.5
+    hard: float = 0.5
     lip_cost: float = 0.1
     pool: int = 300
     talker_weights: dict[str, float] = field(default_factory=dict)
@@ -263,14 +263,19 @@ def _learner(net: str, config: Config, run: Path) -> tuple[dict[str, Any], Any, 
 
     bands = len(dsp.band_edges(dsp.PROFILES[config.profile])) - 1
     perception = Perception(dsp.PROFILES[config.profile], config.floor_db)
-    refine = (
-        config.lip_cost > 0 and config.fusion == "av"
-    )  # in the form of the sources both nets are frozen (E6)
+    refine = config.lip_cost > 0 and config.fusion == "av"  # the form of the sources keeps both nets frozen
 
-    def missed(clean: Any, pesq: Any, stoi: Any, estoi: Any, si_sdr: Any) -> Any:
+    # Of PESQ, STOI, ESTOI, SI-SDR.
+    weights = (config.perceptual, config.intelligibility / 2, config.intelligibility / 2, config.fidelity)
+
+    def missed(clean: Any, scores: Any) -> Any:
         """What a listener would miss, (batch,); 0 where there is no speech."""
-        heard = config.perceptual * pesq + config.fidelity * si_sdr
-        return -speaks(clean) * (heard + config.intelligibility * (stoi + estoi) / 2)
+        return -speaks(clean) * sum(w * s for w, s in zip(weights, scores, strict=True))
+
+    def lost(clean: Any, before: Any, after: Any) -> Any:
+        """What the scores lost, (batch,), each by itself: no gain of one makes good for another."""
+        pairs = zip(weights, before, after, strict=True)
+        return speaks(clean) * sum(ops.relu(w * (b - a)) for w, b, a in pairs)
 
     def speaks(clean: Any) -> Any:
         """1 for mixtures with speech in them, else 0, (batch,)."""
@@ -293,7 +298,7 @@ def _learner(net: str, config: Config, run: Path) -> tuple[dict[str, Any], Any, 
         harm = sum(ops.relu(before - after) for before, after in zip(untouched, scores[1:3], strict=True)) / 2
         return (
             mask_error(irm_true, w, irm)
-            + ops.mean(missed(clean, *scores))
+            + ops.mean(missed(clean, scores))
             + config.no_harm * ops.mean(speaks(clean) * harm)
         )
 
@@ -309,17 +314,15 @@ def _learner(net: str, config: Config, run: Path) -> tuple[dict[str, Any], Any, 
         clean, disturb, noisy = ops.split(ops.exp(target[..., bands : 4 * bands]), 3, axis=-1)
         facts = target[:, 0, 4 * bands :]
         irm_true, w, _ = targets(clean, disturb, noisy)
-        after, alone = (
-            missed(clean, *perception.scores(m, clean, disturb, noisy)) for m in (fused, correction)
-        )
+        after, alone = (perception.scores(m, clean, disturb, noisy) for m in (fused, correction))
         excess = ops.relu(ops.square(fused - irm_true) - ops.square(irm - irm_true))
-        harm = ops.relu(after - missed(clean, *(facts[:, k] for k in range(4))))
+        harm = lost(clean, [facts[:, k] for k in range(4)], after)
         loss = (
             mask_error(irm_true, w, fused)
-            + ops.mean(after)
+            + ops.mean(missed(clean, after))
             + config.harm_cost * (ops.mean(w * excess) + ops.mean(harm))
             + config.gate_cost * ops.mean(gate)
-            + config.correction_cost * (mask_error(irm_true, w, correction) + ops.mean(alone))
+            + config.correction_cost * (mask_error(irm_true, w, correction) + ops.mean(missed(clean, alone)))
         )
         if refine:
             # What the lip net passes on stays a binary mask, wherever the lips are the talker's own.

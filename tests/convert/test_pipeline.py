@@ -30,6 +30,7 @@ def config() -> train.Config:
         batch=4,
         seconds=1.05,
         pool=3,
+        gate_caution=1.0,
         steps={"audio": 6, "lips": 6, "gate": 6},
     )
 
