@@ -3,8 +3,8 @@
 Few talkers have a face in the training packs. A gate that has only heard those few takes every other voice for noise,
 whatever its lips do. So the movement of lips is imagined for the many voices: a small bidirectional GRU, trained on the
 talkers with a face, predicts the lip distances from clean speech, and the error it makes on a real clip, drawn at random,
-is added, so that imagined lips tell no more about the sound than real ones do. They teach the gate net only; the lip net
-sees real lips alone.
+is added, so that imagined lips tell no more about the sound than real ones do. They are for the gate's training, in which the
+lip net learns on; by itself the lip net sees real lips alone.
 """
 
 from __future__ import annotations

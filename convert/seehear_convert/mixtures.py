@@ -338,11 +338,11 @@ def lip_arrays(
 
 
 def ideal_binary_mask(clean: F32, threshold: float, normalise: str = "utterance") -> F32:
-    """IBM (E4) of clean band powers (hops, M): 1 where the energy distribution reaches ``threshold``.
+    """IBM (E4) of clean band powers (..., hops, M): 1 where the energy distribution reaches ``threshold``.
 
     ``normalise``: "utterance" divides by the loudest frame's total (silence becomes 0); "sources" divides each frame by
     its own total (the sources' form).
     """
-    total = clean.sum(axis=1, keepdims=True)
-    scale = total.max() if normalise == "utterance" else total
+    total = clean.sum(axis=-1, keepdims=True)
+    scale = total.max(axis=-2, keepdims=True) if normalise == "utterance" else total
     return (clean / np.maximum(scale, 1e-12) >= threshold).astype(np.float32)

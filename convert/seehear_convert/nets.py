@@ -32,7 +32,7 @@ def lip_net(bands: int, masks_per_image: int, units: list[int], inputs: int = 24
 
 
 def gate_net(bands: int, units: list[int], form: str) -> keras.Model:
-    """Outputs of the frozen nets (and, for form ``av``, the features) -> gate, or gate and mask_AV, E6.
+    """Outputs of the audio and lip nets (and, for form ``av``, the features) -> gate, or gate and mask_AV, E6.
 
     Input (hops, k M) in the order of `gate_inputs`; output (hops, M), or (hops, 2 M) = [gate, mask_AV].
     """

@@ -40,16 +40,14 @@ def _overlap(
     return (np.maximum(shared, 0) / (profile.rate / profile.analysis)).astype(np.float32)
 
 
-def targets(clean: Any, disturb: Any, noisy: Any) -> tuple[Any, Any, Any]:
-    """IRM (beta .5, E3), weight of its errors, and real part of clean times conjugate noisy, of powers (batch, hops, M).
+def targets(clean: Any, disturb: Any, noisy: Any) -> tuple[Any, Any]:
+    """IRM (beta .5, E3) and weight of its errors, of powers (batch, hops, M).
 
     The weight is the compressed magnitude of the mixture: what is loud is heard.
     """
     irm = ops.sqrt(clean / (clean + disturb + 1e-10))
     mean = ops.mean(noisy, axis=(1, 2), keepdims=True)
-    weight = ops.clip(ops.power(noisy / (mean + 1e-10), 0.15), 0.05, 3.0)
-    # |s + n|^2 = |s|^2 + |n|^2 + 2 Re(s n*), and Re(s (s + n)*) = |s|^2 + Re(s n*).
-    return irm, weight, (noisy + clean - disturb) / 2
+    return irm, ops.clip(ops.power(noisy / (mean + 1e-10), 0.15), 0.05, 3.0)
 
 
 def bark(hz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -171,7 +169,8 @@ class Perception:
 
     def scores(self, mask: Any, clean: Any, disturb: Any, noisy: Any) -> tuple[Any, Any, Any, Any]:
         """PESQ, STOI, ESTOI and SI-SDR of every mixture, (batch,) each."""
-        cross = targets(clean, disturb, noisy)[2]
+        # |s + n|^2 = |s|^2 + |n|^2 + 2 Re(s n*), and Re(s (s + n)*) = |s|^2 + Re(s n*).
+        cross = (noisy + clean - disturb) / 2
         return (
             self.pesq(mask, noisy, clean),
             *self.intelligibility(mask, noisy, clean),

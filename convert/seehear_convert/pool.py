@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import dsp
+from .mixtures import ideal_binary_mask
 
 if TYPE_CHECKING:
     from .train import Batch, Config
@@ -25,11 +27,12 @@ F16 = NDArray[np.float16]
 F32 = NDArray[np.float32]
 ARRAYS = ("features", "lips", "clean", "disturb", "noisy", "irm", "scores")
 RIGHT = 3  # of the rows of lips; the rest belongs to somebody else, is out of step or stands still
+VALID_BATCHES = 6
 _LEAST = 1e-12
 # What a pool does not depend on.
 _FREE = (
     "steps", "learning_rate", "lip_units", "gate_units", "fusion", "gate_cost", "harm_cost", "correction_cost", "gate_caution",
-    "perceptual", "intelligibility", "fidelity", "no_harm", "mismatch", "lip_cost",
+    "perceptual", "intelligibility", "fidelity", "no_harm", "mismatch", "lip_cost", "ibm_threshold", "ibm_normalise", "pool",
 )  # fmt: skip
 
 
@@ -39,7 +42,7 @@ class Pool:
     Parameters
     ----------
     folder : where it is, or will be, kept.
-    config : of the training; it gives the number of mixtures, ``pool`` batches in split train, 6 in valid.
+    config : of the training; it gives the number of mixtures, ``pool`` batches in split train, `VALID_BATCHES` in valid.
     audio : the frozen audio net, ``run/audio.keras``.
 
     Raises
@@ -50,8 +53,8 @@ class Pool:
 
     def __init__(self, folder: Path, config: Config, split: str, audio: Path) -> None:
         self.folder, self.config, self.split, self.audio = folder, config, split, audio
-        self.batches = config.pool if split == "train" else 6
-        self.made_with = {k: v for k, v in asdict(config).items() if k not in (*_FREE, "pool")} | {
+        self.batches = config.pool if split == "train" else VALID_BATCHES
+        self.made_with = {k: v for k, v in asdict(config).items() if k not in _FREE} | {
             "split": split,
             "audio_sha256": hashlib.sha256(audio.read_bytes()).hexdigest(),
         }
@@ -98,9 +101,10 @@ class Pool:
                 for file in files:
                     file.flush()
                 self.done = n + 1
-                self._note.write_text(
-                    json.dumps({"done": self.done, "made_with": self.made_with}, indent=1), encoding="utf-8"
-                )
+                temporary = self._note.with_suffix(".tmp")
+                note = json.dumps({"done": self.done, "made_with": self.made_with}, indent=1)
+                temporary.write_text(note, encoding="utf-8")
+                os.replace(temporary, self._note)
 
     def _open(self, name: str, like: F16) -> Any:
         path, shape = self.folder / f"{name}.npy", (self.batches * self.config.batch, *like.shape[1:])
@@ -130,13 +134,15 @@ class Pool:
         return rows, np.where(wrong, rng.integers(RIGHT, all_lips, count), rng.integers(RIGHT, size=count))
 
     def batch(self, rows: NDArray[np.integer], lips: NDArray[np.integer]) -> tuple[list[F32], F32]:
-        """Inputs [features, irm, lips] and targets (batch, hops, 4 M + 5) of mixtures ``rows`` with rows ``lips`` of lips.
+        """Inputs [features, irm, lips] and targets (batch, hops, 5 M + 5) of mixtures ``rows`` with rows ``lips`` of lips.
 
-        The targets are irm, clean, disturb, noisy (as logarithms), the audio net's four scores and whether the lips are right.
+        The targets are irm, ibm, clean, disturb, noisy, the audio net's four scores and whether the lips are right.
         """
         a = {k: v[rows].astype(np.float32) for k, v in self.arrays.items() if k != "lips"}
         seen = self.arrays["lips"][rows, lips].astype(np.float32)
         facts = np.concatenate([a["scores"], (lips < RIGHT)[:, None]], axis=1)
         facts = np.repeat(facts[:, None], a["irm"].shape[1], axis=1)
-        target = np.concatenate([a["irm"], a["clean"], a["disturb"], a["noisy"], facts], axis=-1)
+        powers = [np.exp(a[k]) for k in ("clean", "disturb", "noisy")]
+        ibm = ideal_binary_mask(powers[0], self.config.ibm_threshold, self.config.ibm_normalise)
+        target = np.concatenate([a["irm"], ibm, *powers, facts], axis=-1)
         return [a["features"], a["irm"], seen], target.astype(np.float32)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from . import dsp
 from .corpus import Store
 from .mixtures import MixtureMaker, audio_arrays, gains, ideal_binary_mask, lip_arrays
-from .pool import Pool
+from .pool import RIGHT, VALID_BATCHES, Pool
 
 F32 = NDArray[np.float32]
 Batch = tuple[F32, ...]
@@ -88,16 +88,17 @@ class BatchMaker:
         if "features" in stats:
             self.spec.mean = np.asarray(stats["features"]["mean"], np.float32)
             self.spec.std = np.asarray(stats["features"]["std"], np.float32)
+        gate_only: dict[str, Any] = {}
+        if net == "gate":
+            gate_only = {key: getattr(config, key) for key in ("imagined", "talker_weights", "rivals")}
         self.maker = MixtureMaker(
             Store(store),
             split,
             config.seconds,
             lips=net != "audio",
             ship_only=config.ship_only,
-            imagined=config.imagined if net == "gate" else 0.0,
             noise_weights=config.noise_weights,
-            talker_weights=config.talker_weights if net == "gate" else {},
-            rivals=config.rivals if net == "gate" else 0.3,
+            **gate_only,
         )
 
     def lips(self, excerpt: Any, rng: np.random.Generator, augment: bool = True) -> F32:
@@ -175,11 +176,11 @@ class BatchMaker:
     def _gate(self, rng: np.random.Generator) -> Batch:
         """Features, lip features (batch, 5, ticks, 24), powers of speech, noise and mixture; hops cut to whole images.
 
-        The first three rows of lips belong to the speech (the first as recorded), the other two do not.
+        The first `RIGHT` rows of lips belong to the speech (the first as recorded), the other two do not.
         """
         lips, arrays = [], []
         for e, mixed in self._mixed(rng):
-            right = [self.lips(e, rng, augment) for augment in (False, True, True)]
+            right = [self.lips(e, rng, augment=row > 0) for row in range(RIGHT)]
             lips.append(np.stack([*right, *(self._mismatched(e, rng) for _ in range(2))]))
             arrays.append(mixed)
         hops = lips[0].shape[1] * self.config.masks_per_image
@@ -292,7 +293,7 @@ def _learner(net: str, config: Config, run: Path) -> tuple[dict[str, Any], Any, 
 
     def audio_loss(target: Any, irm: Any) -> Any:
         clean, disturb, noisy = ops.split(target, 3, axis=-1)
-        irm_true, w, _ = targets(clean, disturb, noisy)
+        irm_true, w = targets(clean, disturb, noisy)
         scores = perception.scores(irm, clean, disturb, noisy)
         untouched = perception.intelligibility(ops.ones_like(irm), noisy, clean)
         harm = sum(ops.relu(before - after) for before, after in zip(untouched, scores[1:3], strict=True)) / 2
@@ -310,10 +311,10 @@ def _learner(net: str, config: Config, run: Path) -> tuple[dict[str, Any], Any, 
         # Never worse: where the fused mask errs more than the audio net alone, the excess counts again.
         # The correction signal has a loss of its own, or a gate that closes early leaves it untaught (form av).
         fused, gate, correction, seen = ops.split(y, 4, axis=-1)
-        irm = target[..., :bands]
-        clean, disturb, noisy = ops.split(ops.exp(target[..., bands : 4 * bands]), 3, axis=-1)
-        facts = target[:, 0, 4 * bands :]
-        irm_true, w, _ = targets(clean, disturb, noisy)
+        irm, ibm_true = target[..., :bands], target[..., bands : 2 * bands]
+        clean, disturb, noisy = ops.split(target[..., 2 * bands : 5 * bands], 3, axis=-1)
+        facts = target[:, 0, 5 * bands :]
+        irm_true, w = targets(clean, disturb, noisy)
         after, alone = (perception.scores(m, clean, disturb, noisy) for m in (fused, correction))
         excess = ops.relu(ops.square(fused - irm_true) - ops.square(irm - irm_true))
         harm = lost(clean, [facts[:, k] for k in range(4)], after)
@@ -326,10 +327,7 @@ def _learner(net: str, config: Config, run: Path) -> tuple[dict[str, Any], Any, 
         )
         if refine:
             # What the lip net passes on stays a binary mask, wherever the lips are the talker's own.
-            total = ops.sum(clean, axis=-1, keepdims=True)
-            scale = ops.max(total, axis=1, keepdims=True) if config.ibm_normalise == "utterance" else total
-            ibm = ops.cast(clean >= config.ibm_threshold * scale, clean.dtype)
-            loss = loss + config.lip_cost * binary_error(ibm, facts[:, 4, None, None], seen)
+            loss = loss + config.lip_cost * binary_error(ibm_true, facts[:, 4, None, None], seen)
         return loss
 
     if net == "audio":
@@ -338,6 +336,9 @@ def _learner(net: str, config: Config, run: Path) -> tuple[dict[str, Any], Any, 
     if net == "lips":
         model = nets.lip_net(bands, config.masks_per_image, config.lip_units)
         return {net: model}, model, lip_loss
+    for name in ("audio", "lips"):
+        if not (run / f"{name}.keras").exists():
+            raise ValueError(f"{run} holds no {name}.keras: run `seehear-convert train --net {name}` first")
     lips = keras.models.load_model(run / "lips.keras", compile=False)
     lips.trainable = refine
     model = nets.gate_net(bands, config.gate_units, config.fusion)
@@ -431,7 +432,7 @@ def train(
         split: _stream(net, config, store, run, split, stats, workers, progress)
         for split in ("valid", "train")
     }
-    valid = list(examples["valid"](0, 6))
+    valid = list(examples["valid"](0, VALID_BATCHES))
     running, since = 0.0, time.time()
     for step, (x, y) in enumerate(examples["train"](first, total), first):
         rate = (

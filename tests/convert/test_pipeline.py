@@ -17,6 +17,7 @@ import keras
 
 from seehear_convert import bundle, dsp, quantize, train
 from seehear_convert.corpus import Store
+from seehear_convert.mixtures import ideal_binary_mask
 from seehear_convert.perceptual import Perception
 from seehear_convert.pool import ARRAYS, Pool
 
@@ -58,6 +59,17 @@ def test_gate_training_leaves_the_audio_net_frozen_and_the_lips_unless_they_are_
     assert (files()["lips"] != before["lips"]) == (fusion == "av" and lip_cost > 0)
 
 
+@pytest.mark.parametrize("missing", ["audio", "lips"])
+def test_the_gate_asks_for_the_nets_that_come_before_it(
+    store: Path, run: Path, tmp_path: Path, missing: str
+) -> None:
+    for name in ("audio.keras", "lips.keras", "stats.json"):
+        if name != f"{missing}.keras":
+            shutil.copy(run / name, tmp_path)
+    with pytest.raises(ValueError, match=f"holds no {missing}.keras: run .* --net {missing}"):
+        train.train("gate", config(), store, tmp_path)
+
+
 def a_pool(folder: Path, run: Path, store: Path, batches: int, **changes: Any) -> Pool:
     made = replace(config(), pool=batches, **changes)
     stats = json.loads((run / "stats.json").read_text())
@@ -77,9 +89,10 @@ def test_a_pool_keeps_what_the_frozen_net_answers_and_how_it_scores(
     net = keras.models.load_model(run / "audio.keras", compile=False)
     assert np.allclose(np.asarray(net(x)), irm, atol=2e-3)
     assert y[:, 0, -1].tolist() == [1, 1, 1, 0]
-    clean, disturb, noisy = np.split(np.exp(y[..., 128:512]), 3, axis=-1)
+    clean, disturb, noisy = np.split(y[..., 256:640], 3, axis=-1)
     scores = np.stack(Perception(dsp.STANDARD, config().floor_db).scores(irm, clean, disturb, noisy), -1)
-    assert np.allclose(scores, y[:, 0, 512:516], rtol=0.01, atol=0.02)
+    assert np.allclose(scores, y[:, 0, 640:644], rtol=0.01, atol=0.02)
+    assert np.array_equal(y[1, :, 128:256], ideal_binary_mask(clean[1], config().ibm_threshold))
     assert lips.shape == (4, irm.shape[1] // 4, 24)
 
 
