@@ -52,15 +52,16 @@ Status Init(const void* model, size_t model_size, void* memory, size_t memory_si
   Arena arena(memory, memory_size);
   Arena::Use use(&arena);
   void* front = arena.Take(sizeof(seehear_handle));
-  Status status;
+  Status status = Status::Error("memory: a model needs %d bytes and more, got %d",
+                                static_cast<int>(sizeof(seehear_handle)), static_cast<int>(memory_size));
   if (front != nullptr) {
     *handle = new (front) seehear_handle;
     status = (*handle)->Prepare(image);
     (*handle)->used = arena.used();
   }
-  if (front == nullptr || !status.ok()) {
-    *handle = nullptr;
-    if (memory_size >= image.memory()) return status;
+  if (!status.ok()) *handle = nullptr;
+  // An image may say that it needs less than it does; then the sentence above is the right one.
+  if (!status.ok() && memory_size < image.memory()) {
     return Status::Error("memory: this model needs %d bytes, got %d", static_cast<int>(image.memory()),
                          static_cast<int>(memory_size));
   }

@@ -29,7 +29,7 @@ Status FaceState::Prepare(const VisualSpec& spec) {
 }
 
 void FaceState::Reset() noexcept {
-  status_ = FaceStatus::kNone;
+  set_status(FaceStatus::kNone);
   has_image_ = false;
   newest_time_ = gap_ = good_time_ = 0;
   good_ = bad_ = repeats_ = 0;
@@ -60,13 +60,13 @@ FaceStatus FaceState::See(const VisualImage& image) noexcept {
     good_time_ = image.t;
     bad_ = 0;
     if (good_ < images_on_) ++good_;
-    if (good_ >= images_on_) status_ = FaceStatus::kSeen;
+    if (good_ >= images_on_) set_status(FaceStatus::kSeen);
     return FaceStatus::kSeen;
   }
   const FaceStatus kind = has_face ? FaceStatus::kFrozen : FaceStatus::kNoFace;
   good_ = 0;
   if (bad_ < images_off_) ++bad_;
-  if (!seen() || bad_ >= images_off_) status_ = kind;
+  if (!seen() || bad_ >= images_off_) set_status(kind);
   return kind;
 }
 
@@ -76,12 +76,12 @@ void FaceState::Tick(double now, double delay) noexcept {
   const double gap = gap_ < kLongestPeriod ? gap_ : kLongestPeriod;
   if (gap > period) period = gap;
   if (now - newest_time_ <= delay + period + kTolerance) return;
-  status_ = FaceStatus::kLate;
+  set_status(FaceStatus::kLate);
   good_ = 0;
 }
 
 const char* FaceState::name() const {
-  switch (status_) {
+  switch (status()) {
     case FaceStatus::kNone:
       return "none";
     case FaceStatus::kSeen:

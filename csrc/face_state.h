@@ -1,6 +1,8 @@
 // Whether a usable face is in sight: hysteresis over images, frozen and late pictures.
 #pragma once
 
+#include <atomic>
+
 #include "lip_geometry.h"
 #include "status.h"
 #include "vector.h"
@@ -34,9 +36,9 @@ class FaceState {
   // At each visual tick, after its images. now, delay: seconds.
   void Tick(double now, double delay) noexcept;
 
-  FaceStatus status() const { return status_; }
-  bool seen() const { return status_ == FaceStatus::kSeen; }
-  const char* name() const;  // "none", "seen", "no_face", "frozen", "late"
+  FaceStatus status() const { return status_.load(std::memory_order_relaxed); }  // any thread
+  bool seen() const { return status() == FaceStatus::kSeen; }
+  const char* name() const;  // "none", "seen", "no_face", "frozen", "late"; any thread
 
   double newest_time() const { return newest_time_; }  // of the last image; only meaningful after one
   bool has_image() const { return has_image_; }
@@ -45,9 +47,10 @@ class FaceState {
 
  private:
   bool Repeats(const VisualImage& image) noexcept;
+  void set_status(FaceStatus status) { status_.store(status, std::memory_order_relaxed); }
 
   int rate_ = 25, frozen_images_ = 10, images_on_ = 3, images_off_ = 2;
-  FaceStatus status_ = FaceStatus::kNone;
+  std::atomic<FaceStatus> status_{FaceStatus::kNone};
   bool has_image_ = false;
   double newest_time_ = 0;
   double gap_ = 0;  // between the last two images

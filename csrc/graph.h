@@ -1,6 +1,7 @@
 // The seam to whatever runs neural graphs: their tensors by name, and the function that runs one.
 #pragma once
 
+#include "denormals.h"
 #include "tensor_port.h"
 
 namespace seehear {
@@ -18,7 +19,11 @@ struct Invoke {
   InvokeFunction function = nullptr;
   void* context = nullptr;
 
-  bool operator()(int graph) const noexcept { return function != nullptr && function(context, graph) == 0; }
+  // The core computes with denormals as zero; what is not the core need not know.
+  bool operator()(int graph) const noexcept {
+    const Denormals foreign(Denormals::kAsTheyAre);
+    return function != nullptr && function(context, graph) == 0;
+  }
 };
 
 class Graph {

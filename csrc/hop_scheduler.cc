@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "denormals.h"
 #include "fast_math.h"
 #include "sample_convert.h"
 
@@ -14,6 +15,7 @@ constexpr double kTimeTolerance =
     1e-6;                           // seconds; image times and hop times are computed by different people
 constexpr double kFarAhead = 10.0;  // seconds; an image from so far ahead would block the queue for good
 
+// After FaceState and MaskAligner have checked them: 31 bits x 64 x 12 bits fit.
 Status CheckVisualRate(const FrameSpec& frame, const VisualSpec& visual) {
   if (static_cast<long long>(visual.rate) * visual.masks_per_image * frame.hop == frame.rate)
     return Status::Ok();
@@ -61,9 +63,9 @@ Status HopScheduler::PrepareVision(const SchedulerConfig& config) {
   const VisualSpec& visual = config.visual;
   SEEHEAR_RETURN_IF_ERROR(queue_.Prepare(visual.queue));
   SEEHEAR_RETURN_IF_ERROR(face_.Prepare(visual));
+  SEEHEAR_RETURN_IF_ERROR(aligner_.Prepare(visual.masks_per_image, bands()));
   SEEHEAR_RETURN_IF_ERROR(CheckVisualRate(frame_, visual));
   SEEHEAR_RETURN_IF_ERROR(lip_features_.Prepare(visual.mean, visual.std_dev, visual.clip));
-  SEEHEAR_RETURN_IF_ERROR(aligner_.Prepare(visual.masks_per_image, bands()));
   SEEHEAR_RETURN_IF_ERROR(PrepareNet(config.lips, "lips", &lip_net_, &lip_sources_));
   SEEHEAR_RETURN_IF_ERROR(
       PrepareNet(config.gate, "features irm ibm product lips", &gate_net_, &gate_sources_));
@@ -127,7 +129,7 @@ void HopScheduler::Reset() noexcept {
   aligner_.Reset();
   fusion_.Reset();
   counters_.Reset();
-  hop_index_ = 0;
+  clock_.Set(0);
   std::fill(irm_.begin(), irm_.end(), 1.0f);
   std::fill(mask_.begin(), mask_.end(), 1.0f);
   std::fill(ibm_.begin(), ibm_.end(), 1.0f);
@@ -155,7 +157,7 @@ bool HopScheduler::set_visual_delay_ms(float delay_ms) noexcept {
 }
 
 double HopScheduler::now() const noexcept {
-  return static_cast<double>(counters_.Get(Counter::kHops)) * frame_.hop / frame_.rate;
+  return static_cast<double>(clock_.Get()) * frame_.hop / frame_.rate;
 }
 
 bool HopScheduler::See(const float* landmarks, double t) noexcept {
@@ -170,6 +172,7 @@ bool HopScheduler::Run(RecurrentNet* net, const Vector<Source>& sources, const I
 }
 
 void HopScheduler::Process(const float* in, float* out) noexcept {
+  const Denormals denormals(Denormals::kAsZero);
   const SampleConvert::Repairs repairs = SampleConvert::Sanitize(in, frame_.hop, samples_.data());
   if (repairs.nonfinite) counters_.Add(Counter::kNonfiniteSamples, repairs.nonfinite);
   if (repairs.clamped) counters_.Add(Counter::kClampedSamples, repairs.clamped);
@@ -177,14 +180,14 @@ void HopScheduler::Process(const float* in, float* out) noexcept {
   analyzer_.Process(samples_.data(), re_.data(), im_.data());
   bands_.Power(re_.data(), im_.data(), power_.data());
   features_.Process(power_.data(), feature_values_.data());
-  if (has_vision_ && aligner_.IsTick(hop_index_)) Look();
+  if (has_vision_ && aligner_.IsTick(clock_.Get())) Look();
   Listen();
   Fuse();
 
   fusion_.Gain(mask_.data(), floor_gain_.load(std::memory_order_relaxed), strength(), gain_.data());
   bands_.Apply(gain_.data(), re_.data(), im_.data());
   synthesizer_.Process(re_.data(), im_.data(), out);
-  ++hop_index_;
+  clock_.Step();
   counters_.Add(Counter::kHops);
 }
 
@@ -225,7 +228,7 @@ void HopScheduler::TakeImages(double now, double delay) noexcept {
 }
 
 void HopScheduler::Look() noexcept {
-  const double now = static_cast<double>(hop_index_ + 1) * frame_.hop / frame_.rate;
+  const double now = static_cast<double>(clock_.Get() + 1) * frame_.hop / frame_.rate;
   const double delay = 0.001 * static_cast<double>(visual_delay_ms());
   const bool was_seen = face_.seen();
   TakeImages(now, delay);
@@ -257,7 +260,7 @@ void HopScheduler::CloseGate() noexcept {
 
 void HopScheduler::Fuse() noexcept {
   // While the ramp goes down the last lip mask is held and the gate net keeps listening, so nothing jumps.
-  const float* lip_mask = has_vision_ ? aligner_.At(hop_index_) : nullptr;
+  const float* lip_mask = has_vision_ ? aligner_.At(clock_.Get()) : nullptr;
   const bool was_open = fusion_.open();
   fusion_.Step(lip_mask != nullptr);
   if (fusion_.open() && audio_ok_) {

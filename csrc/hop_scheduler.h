@@ -10,6 +10,7 @@
 #include "feature_extractor.h"
 #include "frame_spec.h"
 #include "graph.h"
+#include "hop_clock.h"
 #include "lip_features.h"
 #include "mask_aligner.h"
 #include "mask_fusion.h"
@@ -55,7 +56,7 @@ class HopScheduler {
   int rate() const { return frame_.rate; }
   int bands() const { return bands_.bands(); }
   bool has_vision() const { return has_vision_; }
-  double now() const noexcept;  // seconds processed since reset
+  double now() const noexcept;  // seconds processed since reset; any thread
 
   // Settings; any thread. False if out of range.
   bool set_strength(float strength) noexcept;         // 0..1
@@ -123,7 +124,7 @@ class HopScheduler {
   std::atomic<float> floor_gain_{0.1f};
   std::atomic<float> delay_ms_{80.0f};
 
-  long long hop_index_ = 0;
+  HopClock clock_;
   bool audio_ok_ = false;
   Vector<float> samples_, re_, im_;
   Vector<float> power_, feature_values_, irm_, ibm_, product_, gate_, mask_, gain_;

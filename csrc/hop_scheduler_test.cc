@@ -209,14 +209,31 @@ TEST(ACameraThatStopsIsLateAndClosesTheGate) {
 
 TEST(AFailingAudioNetPassesTheSoundThroughAndKeepsItsState) {
   Fixture f(false), whole(false);
+  // What the net was given as its state in the last hop.
+  const auto state = [](Fixture& fixture) {
+    TensorPort* h = fixture.scheduler.graphs()[0].Input("h");
+    const auto* values = static_cast<const float*>(h->data());
+    return std::vector<float>(values, values + h->size());
+  };
   for (int n = 0; n < 5; ++n) f.Hop(), whole.Hop();
   f.invoke.failing_graph = 1;
-  f.Hop();
+  f.Hop(), whole.Hop();
   CHECK(f.scheduler.irm()[3] == 1.0f && f.scheduler.mask()[3] == 1.0f);
   CHECK(f.Count(Counter::kAudioFailures) == 1);
+  const std::vector<float> before = state(f);
+  CHECK(before == state(whole));
+  // Every sample lies in two windows: from the second failure on it is the sound itself.
+  const std::vector<float> sound = TestNoise(160, 6), out = f.Hop(), enhanced = whole.Hop();
+  double change = 0;
+  for (int i = 0; i < 160; ++i) {
+    CHECK_NEAR(out[i], sound[i], 1e-6);
+    change += std::abs(enhanced[i] - sound[i]);
+  }
+  CHECK(change > 1);
   f.invoke.failing_graph = -1;
-  f.Hop();
+  f.Hop(), whole.Hop();
   CHECK(f.scheduler.irm()[3] < 1.0f);
+  CHECK(state(f) == before && state(whole) != before);
 }
 
 TEST(ANanFromANetCountsAsAFailure) {

@@ -22,8 +22,9 @@ void MaskAligner::Put(const float* masks) noexcept {
   filled_ = true;
 }
 
-const float* MaskAligner::At(long long hop) const noexcept {
-  return filled_ ? values_.data() + (hop % masks_) * bands_ : nullptr;
+const float* MaskAligner::At(uint64_t hop) const noexcept {
+  return filled_ ? values_.data() + hop % static_cast<uint64_t>(masks_) * static_cast<uint64_t>(bands_)
+                 : nullptr;
 }
 
 }  // namespace seehear

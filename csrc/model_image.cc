@@ -43,9 +43,12 @@ class Reader {
 
   template <typename T>
   const T* Table(int count) noexcept {
+    // Compared before it is multiplied: where size_t has 32 bits, the product of a large count may look
+    // small.
+    if (count < 0 || static_cast<size_t>(count) > left_ / sizeof(T)) ok_ = false;
     // Tables are padded to whole words, so that the next one is aligned.
-    const size_t bytes = (static_cast<size_t>(count < 0 ? 0 : count) * sizeof(T) + 3) / 4 * 4;
-    if (count < 0 || bytes > left_) ok_ = false;
+    const size_t bytes = ok_ ? (static_cast<size_t>(count) * sizeof(T) + 3) / 4 * 4 : 0;
+    if (bytes > left_) ok_ = false;
     if (!ok_) return nullptr;
     const T* table = reinterpret_cast<const T*>(next_);
     next_ += bytes;
@@ -235,8 +238,9 @@ Status ModelImage::Read(SchedulerConfig* config, Vector<Int8Graph>* graphs) cons
   features.level_prior = reader.Int();
   features.level_hops = reader.Int();
   features.clip = reader.Float();
-  features.mean = reader.View<float>(edges - 1);
-  features.std_dev = reader.View<float>(edges - 1);
+  const int bands = edges > 0 ? edges - 1 : 0;  // View has refused a count below 0
+  features.mean = reader.View<float>(bands);
+  features.std_dev = reader.View<float>(bands);
 
   SEEHEAR_RETURN_IF_ERROR(config->graphs.Allocate(reader.Count()));
   SEEHEAR_RETURN_IF_ERROR(graphs->Allocate(config->graphs.size()));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "denormals.h"
 #include "sample_convert.h"
 
 namespace seehear {
@@ -56,6 +57,7 @@ float Stream::Step(float x) noexcept {
 }
 
 void Stream::Process(const float* in, int count, float* out) noexcept {
+  const Denormals denormals(Denormals::kAsZero);
   float chunk[kChunk];
   for (int i = 0; i < count; i += kChunk) {
     const int size = std::min(kChunk, count - i);
@@ -68,6 +70,7 @@ void Stream::Process(const float* in, int count, float* out) noexcept {
 }
 
 void Stream::Process(const int16_t* in, int count, int16_t* out) noexcept {
+  const Denormals denormals(Denormals::kAsZero);
   float chunk[kChunk];
   for (int i = 0; i < count; i += kChunk) {
     const int size = std::min(kChunk, count - i);
@@ -79,6 +82,7 @@ void Stream::Process(const int16_t* in, int count, int16_t* out) noexcept {
 }
 
 void Stream::Flush(float* out) noexcept {
+  const Denormals denormals(Denormals::kAsZero);
   for (int i = 0; i < latency_; ++i) out[i] = Step(0.0f);
 }
 
