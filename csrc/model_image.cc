@@ -164,7 +164,9 @@ Status ReadNet(Reader* reader, NetSpec* net) {
   net->name = reader->Name();
   SEEHEAR_RETURN_IF_ERROR(net->inputs.Allocate(reader->Count()));
   for (Text& input : net->inputs) input = reader->Name();
-  net->cell = reader->Int() == 0 ? CellKind::kGru : CellKind::kLstm;
+  const int cell = reader->Int();
+  if (cell != 0)
+    return Status::Error("model: network %s: cell must be 0 (GRU), got %d", net->name.c_str(), cell);
   SEEHEAR_RETURN_IF_ERROR(net->layers.Allocate(reader->Count()));
   for (LayerSpec& layer : net->layers) {
     layer.graph = reader->Name();

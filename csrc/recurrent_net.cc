@@ -29,10 +29,10 @@ Status RecurrentNet::Find(const Text& graph, Vector<Graph>* graphs, int* index) 
   return Status::Error("network %s names graph %s, which graphs does not list", name_.c_str(), graph.c_str());
 }
 
-Status RecurrentNet::PrepareLayer(const LayerSpec& spec, CellKind cell, int input_size, Vector<Graph>* graphs,
+Status RecurrentNet::PrepareLayer(const LayerSpec& spec, int input_size, Vector<Graph>* graphs,
                                   Layer* layer) {
   SEEHEAR_RETURN_IF_ERROR(Find(spec.graph, graphs, &layer->graph));
-  const Status units = layer->cell.Prepare(cell, spec.units);
+  const Status units = layer->cell.Prepare(spec.units);
   if (!units.ok()) {
     return Status::Error("network %s, layer %s: %s", name_.c_str(), spec.graph.c_str(), units.text());
   }
@@ -41,14 +41,10 @@ Status RecurrentNet::PrepareLayer(const LayerSpec& spec, CellKind cell, int inpu
   layer->h = graph.Input("h");
   SEEHEAR_RETURN_IF_ERROR(Expect(graph, "x", layer->x, input_size));
   SEEHEAR_RETURN_IF_ERROR(Expect(graph, "h", layer->h, spec.units));
-  if (cell == CellKind::kGru) {
-    layer->first = graph.Output("gx");
-    layer->second = graph.Output("gh");
-    SEEHEAR_RETURN_IF_ERROR(Expect(graph, "gx", layer->first, 3 * spec.units));
-    return Expect(graph, "gh", layer->second, 3 * spec.units);
-  }
-  layer->first = graph.Output("g");
-  return Expect(graph, "g", layer->first, 4 * spec.units);
+  layer->gx = graph.Output("gx");
+  layer->gh = graph.Output("gh");
+  SEEHEAR_RETURN_IF_ERROR(Expect(graph, "gx", layer->gx, 3 * spec.units));
+  return Expect(graph, "gh", layer->gh, 3 * spec.units);
 }
 
 Status RecurrentNet::Prepare(const NetSpec& spec, int input_size, Vector<Graph>* graphs) {
@@ -57,13 +53,13 @@ Status RecurrentNet::Prepare(const NetSpec& spec, int input_size, Vector<Graph>*
   SEEHEAR_RETURN_IF_ERROR(layers_.Allocate(spec.layers.size()));
   int size = input_size, widest = 0;
   for (int i = 0; i < spec.layers.size(); ++i) {
-    SEEHEAR_RETURN_IF_ERROR(PrepareLayer(spec.layers[i], spec.cell, size, graphs, &layers_[i]));
+    SEEHEAR_RETURN_IF_ERROR(PrepareLayer(spec.layers[i], size, graphs, &layers_[i]));
     size = spec.layers[i].units;
     widest = std::max(widest, size);
   }
   x_ = layers_[0].x;
-  SEEHEAR_RETURN_IF_ERROR(first_.Allocate(widest * (spec.cell == CellKind::kGru ? 3 : 4)));
-  SEEHEAR_RETURN_IF_ERROR(second_.Allocate(widest * (spec.cell == CellKind::kGru ? 3 : 0)));
+  SEEHEAR_RETURN_IF_ERROR(gx_.Allocate(3 * widest));
+  SEEHEAR_RETURN_IF_ERROR(gh_.Allocate(3 * widest));
 
   SEEHEAR_RETURN_IF_ERROR(Find(spec.head, graphs, &head_));
   Graph& head = (*graphs)[head_];
@@ -109,13 +105,8 @@ bool RecurrentNet::Process(const Invoke& invoke) noexcept {
     const int units = layer.cell.units();
     if (from != nullptr) layer.x->Write(from, 0, layer.x->size());
     layer.h->Write(layer.cell.h(), 0, units);
-    if (!invoke(layer.graph) || !layer.first->Read(first_.data())) return false;
-    if (layer.second != nullptr) {
-      if (!layer.second->Read(second_.data())) return false;
-      layer.cell.StepGru(first_.data(), second_.data());
-    } else {
-      layer.cell.StepLstm(first_.data());
-    }
+    if (!invoke(layer.graph) || !layer.gx->Read(gx_.data()) || !layer.gh->Read(gh_.data())) return false;
+    layer.cell.Step(gx_.data(), gh_.data());
     from = layer.cell.next_h();
   }
   head_h_->Write(from, 0, head_h_->size());

@@ -1,6 +1,5 @@
 // A recurrent net split between graphs (matrix products, any runtime) and float cells (here).
-// Layer k: graph [x, h] -> [gx, gh] (GRU) or [g] (LSTM), then the cell; the head graph maps the last h to
-// outputs.
+// Layer k: graph [x, h] -> [gx, gh], then the cell; the head graph maps the last h to outputs.
 #pragma once
 
 #include <utility>
@@ -18,7 +17,6 @@ struct LayerSpec {
 struct NetSpec {
   Text name;
   Vector<Text> inputs;  // roles, concatenated into x of the first layer
-  CellKind cell = CellKind::kGru;
   Vector<LayerSpec> layers;
   Text head;
   Vector<std::pair<Text, Text>> outputs;  // tensor of the head, role
@@ -46,8 +44,8 @@ class RecurrentNet {
     RecurrentCell cell;
     TensorPort* x = nullptr;
     TensorPort* h = nullptr;
-    TensorPort* first = nullptr;   // gx, or g of an LSTM
-    TensorPort* second = nullptr;  // gh; nullptr for an LSTM
+    TensorPort* gx = nullptr;
+    TensorPort* gh = nullptr;
   };
   struct HeadOutput {
     Text role;
@@ -56,8 +54,7 @@ class RecurrentNet {
   };
 
   Status Find(const Text& graph, Vector<Graph>* graphs, int* index) const;
-  Status PrepareLayer(const LayerSpec& spec, CellKind cell, int input_size, Vector<Graph>* graphs,
-                      Layer* layer);
+  Status PrepareLayer(const LayerSpec& spec, int input_size, Vector<Graph>* graphs, Layer* layer);
 
   Text name_;
   Vector<Layer> layers_;
@@ -65,7 +62,7 @@ class RecurrentNet {
   TensorPort* x_ = nullptr;
   TensorPort* head_h_ = nullptr;
   Vector<HeadOutput> outputs_;
-  Vector<float> first_, second_;  // pre-activations of the layer at work
+  Vector<float> gx_, gh_;  // pre-activations of the layer at work
 };
 
 }  // namespace seehear

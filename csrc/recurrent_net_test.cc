@@ -11,7 +11,7 @@ namespace {
 // Two GRU layers and a head. Graph i adds 1 to every output on each run, so that each step differs from the
 // last.
 struct Fixture {
-  NetSpec spec{"net", {"features"}, CellKind::kGru, {{"one", 4}, {"two", 3}}, "out", {{"y", "irm"}}};
+  NetSpec spec{"net", {"features"}, {{"one", 4}, {"two", 3}}, "out", {{"y", "irm"}}};
   Vector<Graph> graphs;
   RecurrentNet net;
   int failing = -1;
@@ -91,9 +91,6 @@ TEST(MismatchesAreReportedWithTheGraphAndTheTensor) {
   NetSpec spec = f.spec;
   spec.layers[1].units = 4;
   CHECK_ERROR(f.net.Prepare(spec, 5, &f.graphs), "graph two: tensor h must hold 4 values, got 3");
-  spec = f.spec;
-  spec.cell = CellKind::kLstm;
-  CHECK_ERROR(f.net.Prepare(spec, 5, &f.graphs), "needs a tensor g, it has x, h -> gx, gh");
   spec = f.spec;
   spec.head = "missing";
   CHECK_ERROR(f.net.Prepare(spec, 5, &f.graphs), "names graph missing");

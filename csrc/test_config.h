@@ -27,7 +27,7 @@ inline void AddTestNet(SchedulerConfig* config, NetSpec* net, const char* name,
                        std::vector<TensorSpec> outputs,
                        std::vector<std::pair<std::string, std::string>> roles) {
   const std::string layer = std::string(name) + "_1", head = std::string(name) + "_out";
-  *net = {name, std::move(inputs), CellKind::kGru, {{layer, units}}, head, std::move(roles)};
+  *net = {name, std::move(inputs), {{layer, units}}, head, std::move(roles)};
   config->graphs.push_back({layer,
                             {TestTensor("x", input_size), TestTensor("h", units)},
                             {TestTensor("gx", 3 * units), TestTensor("gh", 3 * units)}});

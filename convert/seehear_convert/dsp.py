@@ -162,15 +162,6 @@ def gru_step(
     return z * h + (1 - z) * n
 
 
-def lstm_step(
-    g: NDArray[np.floating], c: NDArray[np.floating]
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """One LSTM update from pre-activations (..., 4H) in gate order i, f, g, o; returns (h, c)."""
-    i, f, n, o = np.split(g, 4, axis=-1)
-    c = sigmoid(f) * c + sigmoid(i) * np.tanh(n)
-    return sigmoid(o) * np.tanh(c), c
-
-
 _AT = {mesh: i for i, mesh in enumerate(LANDMARKS)}
 VERTICAL = {
     0: (13, 14),

@@ -118,8 +118,7 @@ NetSpec ReadNet(const Node& networks, const char* name) {
   spec.name = name;
   spec.inputs = node.Texts("inputs");
   const std::string cell = node.Text("cell");
-  if (cell != "gru" && cell != "lstm") Fail(node.Name("cell") + " must be gru or lstm, got " + cell);
-  spec.cell = cell == "gru" ? CellKind::kGru : CellKind::kLstm;
+  if (cell != "gru") Fail(node.Name("cell") + " must be gru, got " + cell);
   for (const py::handle& item : py::list(node.Get("layers"))) {
     if (!py::isinstance<py::dict>(item))
       Fail(node.Name("layers") + " must hold objects with graph and units");

@@ -370,25 +370,12 @@ struct PyFeatureExtractor {
 struct PyCell {
   RecurrentCell core;
 
-  PyCell(const std::string& kind, int units) {
-    if (kind != "gru" && kind != "lstm") throw py::value_error("kind must be gru or lstm, got " + kind);
-    Check(core.Prepare(kind == "gru" ? CellKind::kGru : CellKind::kLstm, units));
-  }
+  explicit PyCell(int units) { Check(core.Prepare(units)); }
 
-  py::array_t<float> State() const { return py::array_t<float>(core.units(), core.h()); }
-
-  py::array_t<float> Gru(const FloatArray& gx, const FloatArray& gh) {
-    if (core.kind() != CellKind::kGru) throw py::value_error("this cell is an LSTM; use step_lstm");
-    core.StepGru(Floats(gx, 3 * core.units(), "gx"), Floats(gh, 3 * core.units(), "gh"));
+  py::array_t<float> Step(const FloatArray& gx, const FloatArray& gh) {
+    core.Step(Floats(gx, 3 * core.units(), "gx"), Floats(gh, 3 * core.units(), "gh"));
     core.Commit();
-    return State();
-  }
-
-  py::array_t<float> Lstm(const FloatArray& g) {
-    if (core.kind() != CellKind::kLstm) throw py::value_error("this cell is a GRU; use step_gru");
-    core.StepLstm(Floats(g, 4 * core.units(), "g"));
-    core.Commit();
-    return State();
+    return py::array_t<float>(core.units(), core.h());
   }
 };
 
@@ -463,9 +450,8 @@ void BindStages(py::module_& m) {
       .def("process", &PyFeatureExtractor::Process, py::arg("power"))
       .def("reset", [](PyFeatureExtractor& self) { self.core.Reset(); });
   py::class_<PyCell>(m, "RecurrentCell")
-      .def(py::init<std::string, int>(), py::arg("kind"), py::arg("units"))
-      .def("step_gru", &PyCell::Gru, py::arg("gx"), py::arg("gh"))
-      .def("step_lstm", &PyCell::Lstm, py::arg("g"))
+      .def(py::init<int>(), py::arg("units"))
+      .def("step", &PyCell::Step, py::arg("gx"), py::arg("gh"))
       .def("reset", [](PyCell& self) { self.core.Reset(); });
   py::class_<PyLipFeatures>(m, "LipFeatures")
       .def(py::init<std::vector<float>, std::vector<float>, float>(), py::arg("mean"), py::arg("std"),

@@ -267,14 +267,11 @@ class FeatureExtractor:
         """Forget the running level."""
 
 class RecurrentCell:
-    """The float half of a recurrent layer, ``kind`` gru (reset after) or lstm."""
+    """The float half of a recurrent layer: a GRU (reset after)."""
 
-    def __init__(self, kind: str, units: int) -> None: ...
-    def step_gru(self, gx: ArrayLike, gh: ArrayLike) -> _F32:
+    def __init__(self, units: int) -> None: ...
+    def step(self, gx: ArrayLike, gh: ArrayLike) -> _F32:
         """State (units,) after pre-activations (3 units,) each, gate order z, r, n."""
-
-    def step_lstm(self, g: ArrayLike) -> _F32:
-        """State h (units,) after pre-activations (4 units,), gate order i, f, g, o."""
 
     def reset(self) -> None:
         """State 0."""

@@ -30,6 +30,8 @@ _MAGIC = b"SEEHEAR\0"
 _TEXT = 32
 # images that may wait on a device: 0.3 s at 25 a second (the host keeps 64; they are 416 bytes each)
 _QUEUE = 8
+# the one kind of recurrent cell
+_GRU = 0
 # what the core accepts, so that nothing overflows
 _MOST_SHIFT = 62
 
@@ -283,7 +285,7 @@ def _network(out: _Writer, name: str, network: Mapping[str, Any]) -> None:
     out.ints(len(network["inputs"]))
     for item in network["inputs"]:
         out.text(item)
-    out.ints(0 if network["cell"] == "gru" else 1, len(network["layers"]))
+    out.ints(_GRU, len(network["layers"]))
     for layer in network["layers"]:
         out.text(layer["graph"])
         out.ints(layer["units"])

@@ -265,13 +265,13 @@ def _network(
             fail(f"{where}.inputs[{i}]", " or ".join(allowed), item)
         width += widths[item]
     cell = _get(network, "cell", where + ".")
-    if cell not in ("gru", "lstm"):
-        fail(where + ".cell", "'gru' or 'lstm'", cell)
+    if cell != "gru":
+        fail(where + ".cell", "'gru'", cell)
     for i, layer in enumerate(_list(_get(network, "layers", where + "."), where + ".layers")):
         here = f"{where}.layers[{i}]"
         layer = _table(layer, here)
         units = _whole(_get(layer, "units", here + "."), here + ".units", 1, 1 << 16)
-        outputs = {"gx": 3 * units, "gh": 3 * units} if cell == "gru" else {"g": 4 * units}
+        outputs = {"gx": 3 * units, "gh": 3 * units}
         _shapes(graphs, _get(layer, "graph", here + "."), here, {"x": width, "h": units}, outputs)
         width = units
     heads = _table(_get(network, "outputs", where + "."), where + ".outputs")

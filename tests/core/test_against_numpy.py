@@ -73,20 +73,11 @@ def test_features_equal_the_reference() -> None:
 
 def test_gru_equals_the_reference() -> None:
     rng = np.random.default_rng(5)
-    cell, h = _core.RecurrentCell("gru", 40), np.zeros(40)
+    cell, h = _core.RecurrentCell(40), np.zeros(40)
     for _ in range(200):
         gx, gh = rng.normal(0, 2, (2, 120)).astype(np.float32)
         h = dsp.gru_step(gx, gh, h)
-        assert np.abs(cell.step_gru(gx, gh) - h).max() <= TOLERANCE
-
-
-def test_lstm_equals_the_reference() -> None:
-    rng = np.random.default_rng(6)
-    cell, c = _core.RecurrentCell("lstm", 40), np.zeros(40)
-    for _ in range(200):
-        g = rng.normal(0, 2, 160).astype(np.float32)
-        h, c = dsp.lstm_step(g.astype(np.float64), c)
-        assert np.abs(cell.step_lstm(g) - h).max() <= TOLERANCE
+        assert np.abs(cell.step(gx, gh) - h).max() <= TOLERANCE
 
 
 def test_lip_features_equal_the_reference() -> None:

@@ -214,7 +214,7 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
             change("networks.gate", None),
             "networks must hold audio alone, or audio, lips and gate; gate is missing",
         ),
-        (change("networks.audio.cell", "rnn"), "networks.audio.cell must be gru or lstm, got rnn"),
+        (change("networks.audio.cell", "lstm"), "networks.audio.cell must be gru, got lstm"),
         (
             change("networks.audio.inputs", ["irm"]),
             "network audio: input must be one of 'features', got 'irm'",

@@ -158,7 +158,7 @@ def damage(path: str, value: Any) -> Any:
         ("fusion/form", "magic", r"fusion\.form: expected 'product' or 'av', got 'magic'"),
         ("networks/audio", ..., r"networks\.audio is missing"),
         ("networks/gate", ..., r"networks: expected lips and gate together"),
-        ("networks/audio/cell", "rnn", r"networks\.audio\.cell: expected 'gru' or 'lstm'"),
+        ("networks/audio/cell", "lstm", r"networks\.audio\.cell: expected 'gru'"),
         ("networks/audio/layers/0/units", 8, r"graphs\.audio_1\.inputs\.h\.shape: expected \[1, 8\]"),
         ("networks/audio/layers/0/graph", "nope", r"audio\.layers\[0\]: expected the name of one of"),
         ("networks/audio/inputs/0", "irm", r"networks\.audio\.inputs\[0\]: expected features"),
