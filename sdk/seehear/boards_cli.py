@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from seehear import boards, bundle, doctor
+from seehear import boards, bundle, doctor, keys
 from seehear.boards import report
 from seehear.errors import BundleError, InputError
 
@@ -143,6 +143,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         )
 
     def chosen(parser: argparse.ArgumentParser) -> None:
+        keys.add_option(parser)
         parser.add_argument("--board", help="id of the board; by default the one this is")
         here(parser)
 

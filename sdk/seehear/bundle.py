@@ -15,12 +15,14 @@ import struct
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from seehear import keys
 from seehear import manifest as manifest_rules
-from seehear.errors import BundleError, MissingExtraError, OutputError
+from seehear.errors import BundleError, InputError, MissingExtraError, OutputError
 
 #: Largest bundle, graph and manifest that is read, bytes; and most members of a bundle.
 MAX_BUNDLE_BYTES = 64 << 20
@@ -47,20 +49,25 @@ class Bundle:
     manifest : the manifest, checked against `seehear.manifest`.
     graphs : graph name -> the bytes of its .tflite file, hashes checked.
     source : where it came from, for messages.
-    signed : True if an Ed25519 signature was checked.
+    key : the Ed25519 public key that its signature was checked with, 32 bytes; None if none was.
     compiled : graph name -> accelerator -> the bytes that `seehear-convert compile` made for it, hashes checked.
     """
 
     manifest: Mapping[str, Any]
     graphs: Mapping[str, bytes]
     source: str = "memory"
-    signed: bool = False
+    key: bytes | None = None
     compiled: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """Name and version, e.g. "default 2026.11"."""
         return f"{self.manifest['name']} {self.manifest['version']}"
+
+    @property
+    def signed(self) -> bool:
+        """True if a signature was checked."""
+        return self.key is not None
 
     @property
     def rate(self) -> int:
@@ -100,56 +107,76 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     ------
     BundleError
         If there is no such model; the message lists what there is.
+    InputError
+        `model` is neither text nor a path.
 
     Examples
     --------
     >>> find_model("default").name
     'default.seehear'
     """
-    path = Path(model)
-    if path.suffix != SUFFIX and path.name == os.fspath(model):
-        inside = _MODELS / (path.name + SUFFIX)
-        if inside.is_file():
-            return inside
-    if path.is_file():
-        return path
+    name = os.fspath(model) if isinstance(model, (str, os.PathLike)) else None
+    if not isinstance(name, str):
+        raise InputError(f"model: expected a name, a path or a Bundle, got {type(model).__name__}")
+    path = Path(name)
+    with suppress(OSError, ValueError):  # names that no file can have
+        if path.suffix != SUFFIX and path.name == name:
+            inside = _MODELS / (path.name + SUFFIX)
+            if inside.is_file():
+                return inside
+        if path.is_file():
+            return path
     names = ", ".join(available_models()) or "none"
     raise BundleError(
-        f"no model {os.fspath(model)!r}: expected the path of a {SUFFIX} file or one of: {names}"
+        f"no model {name!r}: expected the path of a {SUFFIX} file or one of: {names}"
     )
 
 
-def load(model: str | os.PathLike[str] = "default", public_key: bytes | None = None) -> Bundle:
+def load(
+    model: str | os.PathLike[str] | Bundle = "default", public_key: keys.Key | None = None
+) -> Bundle:
     """Read and check a bundle.
 
     Parameters
     ----------
-    model : a name ("default") or a path.
-    public_key : 32 bytes of an Ed25519 public key. If given, the bundle must carry a valid signature of its
-        manifest, which in turn holds the hash of every graph; needs the package `cryptography`.
+    model : a name ("default"), a path, or a bundle that was loaded before.
+    public_key : Ed25519 public key, in any form that `seehear.keys.read_key` takes; by default that of the
+        environment variable `SEEHEAR_KEY`. With a key the bundle must carry a valid signature of its manifest,
+        which in turn holds the hash of every graph; needs the package `cryptography`.
 
     Raises
     ------
     BundleError
         Unknown, truncated, altered, wrongly signed or inconsistent bundle, in one sentence.
+    InputError
+        `model` or `public_key` is no such thing.
     MissingExtraError
         A signature is to be checked and `cryptography` is not installed.
     """
+    key = keys.required(public_key)
+    if isinstance(model, Bundle):
+        if key is not None and model.key != key:
+            raise BundleError(
+                f"{model.source}: its signature was not checked with the key required: load it with that key"
+            )
+        return model
     path = find_model(model)
     try:
-        size = path.stat().st_size
-        if size > MAX_BUNDLE_BYTES:
-            raise BundleError(
-                f"{path}: expected at most {MAX_BUNDLE_BYTES} bytes, got {size}: not a seehear bundle"
-            )
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BUNDLE_BYTES:
+                raise BundleError(
+                    f"{path}: expected at most {MAX_BUNDLE_BYTES} bytes, got {size}: not a seehear bundle"
+                )
+            data = file.read(MAX_BUNDLE_BYTES + 1)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
-    return parse(data, str(path), public_key)
+    return parse(data, str(path), key)
 
 
-def parse(data: bytes, source: str = "memory", public_key: bytes | None = None) -> Bundle:
-    """Check a bundle that is already in memory; see `load`."""
+def parse(data: bytes, source: str = "memory", public_key: keys.Key | None = None) -> Bundle:
+    """Check a bundle that is already in memory; see `load`. Without `public_key` no signature is looked at."""
+    key = None if public_key is None else keys.read_key(public_key)
     try:
         members = _members(data)
         if _MANIFEST not in members:
@@ -158,20 +185,21 @@ def parse(data: bytes, source: str = "memory", public_key: bytes | None = None) 
             )
         text = members.pop(_MANIFEST)
         signature = members.pop(_SIGNATURE, None)
-        if public_key is not None:
-            _verify(text, signature, public_key)
+        if key is not None:
+            _verify(text, signature, key)
         manifest = _parse_manifest(text)
         graphs, compiled = {}, {}
         for name, graph in manifest["graphs"].items():
             graphs[name] = _checked_member(members, graph)
             compiled[name] = {
-                key: _checked_member(members, made) for key, made in graph.get("compiled", {}).items()
+                accelerator: _checked_member(members, made)
+                for accelerator, made in graph.get("compiled", {}).items()
             }
         if members:
             raise BundleError(f"member {min(members)!r} is not named in the manifest")
     except BundleError as error:
         raise BundleError(f"{source}: {error}") from error
-    return Bundle(manifest, graphs, source, public_key is not None, compiled)
+    return Bundle(manifest, graphs, source, key, compiled)
 
 
 def _checked_member(members: dict[str, bytes], entry: Mapping[str, Any]) -> bytes:
@@ -243,10 +271,7 @@ def write_bundle(
         # ZipInfo's fixed date of 1980 keeps bundles reproducible byte for byte
         archive.writestr(zipfile.ZipInfo(_MANIFEST), text)
         if private_key is not None:
-            archive.writestr(
-                zipfile.ZipInfo(_SIGNATURE),
-                _ed25519().Ed25519PrivateKey.from_private_bytes(private_key).sign(text),
-            )
+            archive.writestr(zipfile.ZipInfo(_SIGNATURE), _sign(text, private_key))
         for name in listed:
             archive.writestr(zipfile.ZipInfo(listed[name]["file"]), graphs[name])
             for key, made in listed[name].get("compiled", {}).items():
@@ -344,16 +369,21 @@ def _ed25519() -> Any:
     return ed25519
 
 
-def _verify(text: bytes, signature: bytes | None, public_key: bytes) -> None:
+def _sign(text: bytes, private_key: bytes) -> bytes:
+    try:
+        return bytes(_ed25519().Ed25519PrivateKey.from_private_bytes(private_key).sign(text))
+    except (TypeError, ValueError) as error:
+        raise InputError("private_key: expected the 32 bytes of an Ed25519 private key") from error
+
+
+def _verify(text: bytes, signature: bytes | None, key: bytes) -> None:
     ed25519 = _ed25519()
     if signature is None:
-        raise BundleError(f"expected a signature ({_SIGNATURE}), got none")
+        raise BundleError(f"expected a signature ({_SIGNATURE}), got none: do not use this bundle")
     from cryptography.exceptions import InvalidSignature
 
     try:
-        ed25519.Ed25519PublicKey.from_public_bytes(public_key).verify(signature, text)
-    except ValueError as error:
-        raise BundleError(f"public key: expected 32 bytes, got {len(public_key)}") from error
+        ed25519.Ed25519PublicKey.from_public_bytes(key).verify(signature, text)
     except InvalidSignature as error:
         raise BundleError(
             "the signature does not fit the manifest and the key given: do not use this bundle"

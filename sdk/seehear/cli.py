@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seehear import bundle as bundles
-from seehear import flat_model
+from seehear import flat_model, keys
 from seehear.audio_files import Sound, read_audio, write_wav
 from seehear.errors import BatchError, InputError, MediaError, MissingExtraError, OutputError, SeehearError
 from seehear.face_crops import opencv
@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        return int(arguments.run(arguments) or 0)
+        with keys.given(getattr(arguments, "key", None)):
+            return int(arguments.run(arguments) or 0)
     except SeehearError as error:
         print(f"seehear: {error}", file=sys.stderr)
         return error.exit_code
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     enhance.add_argument(
         "--model", default="default", help="name or path of a model bundle (default: default)"
     )
+    keys.add_option(enhance)
     enhance.add_argument("--strength", type=float, default=1.0, help="0 = untouched .. 1 = full (default)")
     enhance.add_argument("--floor-db", type=float, help="least gain in dB (default: the model's)")
     enhance.add_argument("--visual-delay-ms", type=float, default=0.0,
@@ -93,11 +95,13 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="say what is in a model bundle")
     info.set_defaults(run=_info)
     info.add_argument("bundle", nargs="?", default="default", help="name or path (default: default)")
+    keys.add_option(info)
     info.add_argument("--json", action="store_true", help="print the manifest as JSON")
 
     bench = commands.add_parser("bench", help="measure compute time, start-up and memory on this machine")
     bench.set_defaults(run=_bench)
     bench.add_argument("--model", default="default")
+    keys.add_option(bench)
     bench.add_argument("--seconds", type=float, default=20.0, help="sound to measure on (default: 20)")
     bench.add_argument("--json", action="store_true", help="print the figures as JSON")
 

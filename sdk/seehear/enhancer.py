@@ -21,6 +21,7 @@ from seehear import bundle as bundles
 from seehear.bundle import Bundle
 from seehear.delegates import DelegateEvent, Placer
 from seehear.errors import BundleError, InputError
+from seehear.keys import Key
 from seehear.runtime import Invoker
 
 #: What `enhance` takes as a video: a path, or (seconds, image) pairs in rising time.
@@ -100,6 +101,7 @@ class Enhancer:
         placement: Mapping[str, str] | None = None,
         deadline_ms: float | None = None,
         on_event: Callable[[DelegateEvent], None] | None = None,
+        require_signature: Key | None = None,
     ) -> Enhancer:
         """Load a model and make everything ready; after this no block can fail for a configuration reason.
 
@@ -119,11 +121,14 @@ class Enhancer:
         delegate, delegate_options, placement, deadline_ms : see `use_delegate`.
         on_event : called with each `DelegateEvent` as it is appended to `events`; it must return quickly, for
             `process` waits for it.
+        require_signature : public key that the model must be signed with: bytes, hexadecimal digits, PEM text or
+            the path of a file with one of these. By default the one in the environment variable SEEHEAR_KEY; if
+            that is not set, signatures are not looked at.
 
         Raises
         ------
         BundleError
-            Unknown, damaged or inconsistent model.
+            Unknown, damaged, inconsistent or wrongly signed model.
         BoardError
             Unknown board; or with `emulate`, a graph that does not fit it.
         RuntimeUnavailableError
@@ -137,7 +142,7 @@ class Enhancer:
         >>> enhancer = seehear.Enhancer.load(board="imx93", placement={"lips": "npu", "gate": "npu"})
         """
         target, emulated = delegates.parse_board(board, emulate)
-        bundle = model if isinstance(model, Bundle) else bundles.load(model)
+        bundle = bundles.load(model, require_signature)
         if emulated and target is not None:
             if delegate is not None:
                 raise InputError("emulate: an emulated board runs on the processor, without a delegate")

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from seehear import _core, runtime
+from seehear import _core, keys, runtime
 from seehear import bundle as bundles
 from seehear.bundle import Bundle
 from seehear.errors import BundleError, OutputError
@@ -352,6 +352,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "model", nargs="?", default="default", help="name or path of a bundle (default: default)"
     )
+    keys.add_option(parser)
     parser.add_argument("-o", "--output", required=True, metavar="model.bin|model.c")
 
 
