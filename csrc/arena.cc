@@ -2,15 +2,11 @@
 
 namespace seehear {
 
-#if defined(SEEHEAR_NO_HEAP)
-Arena* Arena::current_ = nullptr;
-#else
-thread_local Arena* Arena::current_ = nullptr;
-#endif
+SEEHEAR_THREAD_LOCAL Arena* Arena::current_ = nullptr;
 
 void* Arena::Take(size_t bytes) noexcept {
   if (bytes > left_) return nullptr;
-  const size_t whole = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  const size_t whole = Whole(bytes);
   if (whole > left_) return nullptr;
   void* taken = next_;
   next_ += whole;

@@ -4,6 +4,13 @@
 
 #include <cstddef>
 
+// Bare metal has no threads; a program that makes two models on two of them has an operating system.
+#if defined(__unix__) || defined(__APPLE__) || defined(_WIN32)
+#define SEEHEAR_THREAD_LOCAL thread_local
+#else
+#define SEEHEAR_THREAD_LOCAL
+#endif
+
 namespace seehear {
 
 class Arena {
@@ -12,6 +19,9 @@ class Arena {
 
   // memory: `size` bytes, aligned to kAlignment; they must outlive whatever is made of them.
   Arena(void* memory, size_t size) : next_(static_cast<char*>(memory)), left_(size) {}
+
+  // What a request of so many bytes takes.
+  static constexpr size_t Whole(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
   // nullptr when it does not fit.
   void* Take(size_t bytes) noexcept;
@@ -31,11 +41,7 @@ class Arena {
   static Arena* current() { return current_; }
 
  private:
-#if defined(SEEHEAR_NO_HEAP)
-  static Arena* current_;
-#else
-  static thread_local Arena* current_;
-#endif
+  static SEEHEAR_THREAD_LOCAL Arena* current_;
   char* next_;
   size_t left_;
   size_t used_ = 0;

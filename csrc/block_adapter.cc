@@ -10,8 +10,8 @@ Status BlockAdapter::Prepare(int hop, HopFunction function, void* context) {
   hop_ = hop;
   function_ = function;
   context_ = context;
-  in_.assign(hop, 0.0f);
-  out_.assign(hop, 0.0f);
+  SEEHEAR_RETURN_IF_ERROR(in_.Allocate(hop));
+  SEEHEAR_RETURN_IF_ERROR(out_.Allocate(hop));
   Reset();
   return Status::Ok();
 }

@@ -2,9 +2,8 @@
 // samples.
 #pragma once
 
-#include <vector>
-
 #include "status.h"
+#include "vector.h"
 
 namespace seehear {
 
@@ -13,6 +12,7 @@ class BlockAdapter {
   using HopFunction = void (*)(void* context, const float* in, float* out);
 
   Status Prepare(int hop, HopFunction function, void* context);
+  static size_t Memory(int hop) { return 2 * Vector<float>::Memory(hop); }  // bytes that Prepare takes
   void Reset() noexcept;
   int latency() const { return hop_ - 1; }
 
@@ -23,7 +23,7 @@ class BlockAdapter {
   HopFunction function_ = nullptr;
   void* context_ = nullptr;
   int filled_ = 0;
-  std::vector<float> in_, out_;
+  Vector<float> in_, out_;
 };
 
 }  // namespace seehear

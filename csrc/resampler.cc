@@ -33,7 +33,7 @@ float Dot(const float* __restrict a, const float* __restrict b, int count) noexc
 
 }  // namespace
 
-Status Resampler::Prepare(int rate_in, int rate_out, double extra_delay) {
+Status Resampler::Design(int rate_in, int rate_out, double extra_delay) {
   for (int rate : {rate_in, rate_out}) {
     if (rate < 8000 || rate > 48000)
       return Status::Error("sample rate must be 8000 to 48000 Hz, got %d", rate);
@@ -46,37 +46,51 @@ Status Resampler::Prepare(int rate_in, int rate_out, double extra_delay) {
   down_ = rate_in / divisor;
   phases_ = up_ <= kMaxPhases ? up_ : kInterpolatedPhases;
 
-  // Output k needs inputs up to half_length after its centre, and the newest input it may use lies up to one
+  // Output k needs inputs up to half_length_ after its centre, and the newest input it may use lies up to one
   // sample before its own time: hence one sample more.
-  const int half_length = std::max(4, static_cast<int>(kHalfLength * rate_in) - 1);
-  delay_ = half_length + 1 + extra_delay;
-  // Tap i weighs the input i samples before floor(time of the output); rows are padded to whole groups of 8.
-  taps_ = (static_cast<int>(std::ceil(delay_ + half_length)) + 1 + 7) / 8 * 8;
-
-  const double nyquist = 0.5 * std::min(rate_in, rate_out);
-  const double cutoff = (nyquist - 0.3 * kTransition) / rate_in;  // cycles per input sample
-  table_.assign(static_cast<size_t>(phases_ + 1) * taps_, 0.0f);
-  std::vector<double> row(taps_);
-  for (int p = 0; p <= phases_; ++p) {
-    double sum = 0;
-    for (int i = 0; i < taps_; ++i) {
-      const double t = delay_ - static_cast<double>(p) / phases_ - i;  // distance of the tap from the centre
-      const double u = t / half_length;
-      const double x = 2 * cutoff * t;
-      const double sinc = std::abs(x) < 1e-9 ? 1.0 : std::sin(kPi * x) / (kPi * x);
-      row[i] = std::abs(u) < 1 ? sinc * BesselI0(kKaiserBeta * std::sqrt(1 - u * u)) : 0.0;
-      sum += row[i];
-    }
-    // Every row sums to 1: a constant stays exactly that constant at every phase. Stored newest last, like
-    // history_.
-    for (int i = 0; i < taps_; ++i)
-      table_[static_cast<size_t>(p) * taps_ + taps_ - 1 - i] = static_cast<float>(row[i] / sum);
-  }
+  half_length_ = std::max(4, static_cast<int>(kHalfLength * rate_in) - 1);
+  delay_ = half_length_ + 1 + extra_delay;
+  // Tap i weighs the input i samples before floor(time of the output): the filter's 2 half_length_ + 1, one
+  // for the phase and one for an extra delay; rows are padded to whole groups of 8.
+  taps_ = (2 * half_length_ + 3 + 7) / 8 * 8;
   // Due() lets an output wait for at most one input beyond its time, and one Push may come before its Pulls.
   capacity_ = taps_ + down_ / up_ + 2;
-  history_.assign(2 * static_cast<size_t>(capacity_), 0.0f);
+  return Status::Ok();
+}
+
+size_t Resampler::Memory(int rate_in, int rate_out) {
+  Resampler plan;
+  if (!plan.Design(rate_in, rate_out, 0).ok()) return 0;
+  return Vector<float>::Memory((plan.phases_ + 1) * plan.taps_) + Vector<float>::Memory(2 * plan.capacity_);
+}
+
+Status Resampler::Prepare(int rate_in, int rate_out, double extra_delay) {
+  SEEHEAR_RETURN_IF_ERROR(Design(rate_in, rate_out, extra_delay));
+  SEEHEAR_RETURN_IF_ERROR(table_.Allocate((phases_ + 1) * taps_));
+  SEEHEAR_RETURN_IF_ERROR(history_.Allocate(2 * capacity_));
+  const double nyquist = 0.5 * std::min(rate_in, rate_out);
+  const double cutoff = (nyquist - 0.3 * kTransition) / rate_in;  // cycles per input sample
+  for (int p = 0; p <= phases_; ++p) FillRow(p, cutoff);
   Reset();
   return Status::Ok();
+}
+
+void Resampler::FillRow(int phase, double cutoff) noexcept {
+  double row[kMaxTaps];
+  double sum = 0;
+  for (int i = 0; i < taps_; ++i) {
+    const double t =
+        delay_ - static_cast<double>(phase) / phases_ - i;  // distance of the tap from the centre
+    const double u = t / half_length_;
+    const double x = 2 * cutoff * t;
+    const double sinc = std::abs(x) < 1e-9 ? 1.0 : std::sin(kPi * x) / (kPi * x);
+    row[i] = std::abs(u) < 1 ? sinc * BesselI0(kKaiserBeta * std::sqrt(1 - u * u)) : 0.0;
+    sum += row[i];
+  }
+  // Every row sums to 1: a constant stays exactly that constant at every phase. Stored newest last, like
+  // history_.
+  float* coefficients = table_.data() + static_cast<size_t>(phase) * taps_;
+  for (int i = 0; i < taps_; ++i) coefficients[taps_ - 1 - i] = static_cast<float>(row[i] / sum);
 }
 
 void Resampler::Reset() noexcept {

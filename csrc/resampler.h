@@ -1,9 +1,8 @@
 // Sample rate conversion by a rational factor: polyphase FIR, Kaiser-windowed sinc, at most 2 ms of delay.
 #pragma once
 
-#include <vector>
-
 #include "status.h"
+#include "vector.h"
 
 namespace seehear {
 
@@ -16,6 +15,8 @@ class Resampler {
   // extra_delay: 0 <= extra_delay < 1 input samples, added so that a chain of stages can end on a whole
   // sample.
   Status Prepare(int rate_in, int rate_out, double extra_delay = 0);
+  // Bytes that Prepare takes; 0 for what it refuses.
+  static size_t Memory(int rate_in, int rate_out);
   void Reset() noexcept;
 
   double delay() const { return delay_; }  // input samples, exact
@@ -26,12 +27,18 @@ class Resampler {
   float Pull() noexcept;  // only when Due
 
  private:
+  static constexpr int kMaxTaps = 192;  // at 48 kHz
+
+  Status Design(int rate_in, int rate_out, double extra_delay);  // everything but the tables
+  void FillRow(int phase, double cutoff) noexcept;
+
   int up_ = 1, down_ = 1;  // rate_out : rate_in in lowest terms
   int phases_ = 1;         // rows of the filter table, over one input sample
+  int half_length_ = 0;    // of the filter, input samples
   int taps_ = 0;
   double delay_ = 0;
-  std::vector<float> table_;    // phases_ + 1 rows of taps_ coefficients
-  std::vector<float> history_;  // ring of the newest inputs, twice in a row: any window of it is contiguous
+  Vector<float> table_;    // phases_ + 1 rows of taps_ coefficients
+  Vector<float> history_;  // ring of the newest inputs, twice in a row: any window of it is contiguous
   int capacity_ = 0;
   int newest_ = 0;
   int ahead_ = 0;  // time of the next output minus time of the newest input, in 1 / up_ input samples

@@ -20,24 +20,28 @@ void ProcessHop(void* scheduler, const float* in, float* out) {
 Status Stream::Prepare(HopScheduler* scheduler, int rate) {
   const int core_rate = scheduler->rate();
   SEEHEAR_RETURN_IF_ERROR(adapter_.Prepare(scheduler->hop(), ProcessHop, scheduler));
-  const int core_latency = scheduler->latency() + adapter_.latency();
+  latency_ = scheduler->latency() + adapter_.latency();
   resamples_ = rate != core_rate;
   if (resamples_) {
-    SEEHEAR_RETURN_IF_ERROR(down_.Prepare(rate, core_rate));
     SEEHEAR_RETURN_IF_ERROR(up_.Prepare(core_rate, rate));
+    const double inner = (latency_ + up_.delay()) * rate / core_rate;
     // Delay the way in by the fraction of a sample that makes the whole chain late by whole samples.
-    const double inner = (core_latency + up_.delay()) * rate / core_rate;
-    const double whole = std::ceil(inner - 1e-9);
-    const double extra = whole - inner;
+    const double extra = std::ceil(inner - 1e-9) - inner;
     SEEHEAR_RETURN_IF_ERROR(down_.Prepare(rate, core_rate, extra > 0 ? extra : 0));
     latency_ = static_cast<int>(std::lround(down_.delay() + inner));
-  } else {
-    latency_ = core_latency;
   }
   scheduler_ = scheduler;
   rate_ = rate;
   Reset();
   return Status::Ok();
+}
+
+size_t Stream::Memory(const HopScheduler& scheduler, int rate) {
+  const size_t framing = BlockAdapter::Memory(scheduler.hop());
+  if (rate == scheduler.rate()) return framing;
+  const size_t down = Resampler::Memory(rate, scheduler.rate()),
+               up = Resampler::Memory(scheduler.rate(), rate);
+  return down == 0 || up == 0 ? 0 : framing + down + up;
 }
 
 void Stream::Reset() noexcept {

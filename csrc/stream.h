@@ -14,6 +14,8 @@ class Stream {
  public:
   // The scheduler must outlive the stream, which is its only caller from now on.
   Status Prepare(HopScheduler* scheduler, int rate);
+  // Bytes that Prepare takes; 0 for a rate that it refuses.
+  static size_t Memory(const HopScheduler& scheduler, int rate);
   void Reset() noexcept;  // the scheduler too
 
   int rate() const { return rate_; }

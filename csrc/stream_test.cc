@@ -118,11 +118,36 @@ TEST(OutputSaturatesAtInt16) {
   for (size_t i = 1000; i < out.size(); ++i) CHECK(std::abs(out[i] - in[i - 319]) <= 2);
 }
 
+TEST(AStreamLivesInTheMemoryThatItAskedFor) {
+  for (int rate : kRates) {
+    HopScheduler scheduler;
+    TestInvoke invoke(&scheduler);
+    CHECK_OK(scheduler.Prepare(TestConfig(FrameSpec::Standard(), false)));
+    const size_t size = Stream::Memory(scheduler, rate);
+    std::vector<uint64_t> memory(size / sizeof(uint64_t));
+    Stream stream, small;
+    {
+      Arena arena(memory.data(), size);
+      const Arena::Use use(&arena);
+      CHECK_OK(stream.Prepare(&scheduler, rate));
+      CHECK(arena.used() == size);
+    }
+    const std::vector<float> in = TestNoise(4800);
+    std::vector<float> out(in.size());
+    stream.Process(in.data(), static_cast<int>(in.size()), out.data());
+    CHECK(out == Fixture(rate).Run(in, 480));
+    Arena arena(memory.data(), size - Arena::kAlignment);
+    const Arena::Use use(&arena);
+    CHECK_ERROR(small.Prepare(&scheduler, rate), "the memory given is too small");
+  }
+}
+
 TEST(RatesOutOfRangeAreRefused) {
   HopScheduler scheduler;
   CHECK_OK(scheduler.Prepare(TestConfig(FrameSpec::Standard(), false)));
   Stream stream;
   CHECK_ERROR(stream.Prepare(&scheduler, 4000), "8000 to 48000 Hz, got 4000");
+  CHECK(Stream::Memory(scheduler, 4000) == 0);
 }
 
 }  // namespace

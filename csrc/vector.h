@@ -31,6 +31,9 @@ class Vector {
     return *this;
   }
 
+  // Bytes of an arena that Allocate takes.
+  static constexpr size_t Memory(int count) { return Arena::Whole(static_cast<size_t>(count) * sizeof(T)); }
+
   // `count` values, all T(). What was there before is gone.
   Status Allocate(int count) {
     Release();
