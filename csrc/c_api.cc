@@ -5,6 +5,7 @@
 
 #include "int8_executor.h"
 #include "sample_convert.h"
+#include "stream.h"
 
 using seehear::Arena;
 using seehear::Counters;
@@ -17,6 +18,7 @@ using seehear::SampleConvert;
 using seehear::SchedulerConfig;
 using seehear::Sentence;
 using seehear::Status;
+using seehear::Stream;
 using seehear::TensorPort;
 using seehear::Vector;
 
@@ -41,31 +43,53 @@ struct seehear_handle {
   }
 };
 
+struct seehear_stream_handle {
+  Stream stream;
+};
+
 namespace {
+
+void Report(const Status& status, seehear_error* error) {
+  if (error != nullptr) std::memcpy(error->text, status.text(), sizeof error->text);
+}
+
+// A T at the front of `memory`, and behind it what prepare(T*) makes; needed: bytes that are known to be
+// enough.
+template <typename T, typename Prepare>
+Status Place(void* memory, size_t size, size_t needed, const char* what, T** placed, Prepare prepare) {
+  if (memory == nullptr || reinterpret_cast<uintptr_t>(memory) % Arena::kAlignment != 0) {
+    return Status::Error("memory: expected an address that %d divides", static_cast<int>(Arena::kAlignment));
+  }
+  Arena arena(memory, size);
+  const Arena::Use use(&arena);
+  void* front = arena.Take(sizeof(T));
+  // Who says that less than a T is enough is wrong, but gets a sentence all the same.
+  Status status = Status::Error("memory: %s needs more than %d bytes", what, static_cast<int>(size));
+  if (front != nullptr) {
+    T* handle = new (front) T;
+    status = prepare(handle, arena);
+    if (status.ok()) *placed = handle;
+  }
+  if (status.ok() || size >= needed) return status;
+  return Status::Error("memory: %s needs %d bytes, got %d", what, static_cast<int>(needed),
+                       static_cast<int>(size));
+}
 
 Status Init(const void* model, size_t model_size, void* memory, size_t memory_size, seehear_t** handle) {
   ModelImage image;
   SEEHEAR_RETURN_IF_ERROR(image.Open(model, model_size));
-  if (memory == nullptr || reinterpret_cast<uintptr_t>(memory) % Arena::kAlignment != 0) {
-    return Status::Error("memory: expected an address that %d divides", static_cast<int>(Arena::kAlignment));
-  }
-  Arena arena(memory, memory_size);
-  Arena::Use use(&arena);
-  void* front = arena.Take(sizeof(seehear_handle));
-  Status status = Status::Error("memory: a model needs %d bytes and more, got %d",
-                                static_cast<int>(sizeof(seehear_handle)), static_cast<int>(memory_size));
-  if (front != nullptr) {
-    *handle = new (front) seehear_handle;
-    status = (*handle)->Prepare(image);
-    (*handle)->used = arena.used();
-  }
-  if (!status.ok()) *handle = nullptr;
-  // An image may say that it needs less than it does; then the sentence above is the right one.
-  if (!status.ok() && memory_size < image.memory()) {
-    return Status::Error("memory: this model needs %d bytes, got %d", static_cast<int>(image.memory()),
-                         static_cast<int>(memory_size));
-  }
-  return status;
+  return Place(memory, memory_size, image.memory(), "this model", handle,
+               [&image](seehear_t* s, const Arena& arena) {
+                 SEEHEAR_RETURN_IF_ERROR(s->Prepare(image));
+                 s->used = arena.used();
+                 return Status::Ok();
+               });
+}
+
+Status InitStream(seehear_t* s, int rate, void* memory, size_t memory_size, seehear_stream_t** handle) {
+  return Place(
+      memory, memory_size, seehear_stream_needed_memory(s, rate), "a stream at this rate", handle,
+      [s, rate](seehear_stream_t* stream, const Arena&) { return stream->stream.Prepare(&s->core, rate); });
 }
 
 Graph* FindGraph(seehear_t* s, int graph) {
@@ -82,8 +106,7 @@ size_t seehear_needed_memory(const void* model, size_t model_size) {
 seehear_t* seehear_init(const void* model, size_t model_size, void* memory, size_t memory_size,
                         seehear_error* error) {
   seehear_t* handle = nullptr;
-  const Status status = Init(model, model_size, memory, memory_size, &handle);
-  if (error != nullptr) std::memcpy(error->text, status.text(), sizeof error->text);
+  Report(Init(model, model_size, memory, memory_size, &handle), error);
   return handle;
 }
 
@@ -112,6 +135,43 @@ void seehear_process_int16(seehear_t* s, const int16_t* in, int16_t* out) {
 }
 
 void seehear_flush(seehear_t* s, float* out) { s->core.Flush(out); }
+
+size_t seehear_stream_needed_memory(const seehear_t* s, int rate) {
+  const size_t inside = Stream::Memory(s->core, rate);
+  return inside == 0 ? 0 : Arena::Whole(sizeof(seehear_stream_handle)) + inside;
+}
+
+seehear_stream_t* seehear_stream_init(seehear_t* s, int rate, void* memory, size_t memory_size,
+                                      seehear_error* error) {
+  seehear_stream_t* handle = nullptr;
+  Report(InitStream(s, rate, memory, memory_size, &handle), error);
+  return handle;
+}
+
+int seehear_stream_latency(const seehear_stream_t* stream) { return stream->stream.latency(); }
+
+void seehear_stream_process(seehear_stream_t* stream, const float* in, int count, float* out) {
+  stream->stream.Process(in, count, out);
+}
+
+void seehear_stream_process_int16(seehear_stream_t* stream, const int16_t* in, int count, int16_t* out) {
+  stream->stream.Process(in, count, out);
+}
+
+void seehear_stream_flush(seehear_stream_t* stream, float* out) { stream->stream.Flush(out); }
+
+void seehear_stream_flush_int16(seehear_stream_t* stream, int16_t* out) { stream->stream.Flush(out); }
+
+void seehear_stream_reset(seehear_stream_t* stream) { stream->stream.Reset(); }
+
+const uint16_t seehear_landmark_mesh[SEEHEAR_LANDMARKS] = {
+    // outer lips, right corner to left corner along the lower lip, then back along the upper lip
+    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409,
+    // inner lips, in the same order
+    78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415,
+    // eye corners (two of the subject's right eye, two of the left), nose tip, bridge, chin, face sides,
+    // forehead
+    33, 133, 362, 263, 1, 168, 152, 234, 454, 10};
 
 double seehear_now(const seehear_t* s) { return s->core.now(); }
 

@@ -14,10 +14,23 @@
  *     read_microphone(block, seehear_hop(s));
  *     seehear_process(s, block, block);
  *     write_speaker(block, seehear_hop(s));
- *   }
+ *   } */
+/* clang-format off */
+/* Who may call what, from a thread or an interrupt (names without seehear_). Nothing here waits for anything.
  *
- * Threads: process, flush and reset belong to one thread; see may be called from one other; settings and
- * counters from any. */
+ * | caller                                | calls                                                                   |
+ * |---------------------------------------|-------------------------------------------------------------------------|
+ * | one for the sound                     | process, process_int16, flush, reset, mask, set_invoke, all of a stream |
+ * | the same, from inside an invoke       | run_int8, tensor                                                        |
+ * | one for the images, beside the sound  | see                                                                     |
+ * | any, beside both                      | now, face_state, counter, set_strength, set_floor_db,                   |
+ * |                                       | set_visual_delay_ms, rate, hop, latency, bands, has_vision, used_memory,|
+ * |                                       | needed_memory, counter_count, counter_name, graph_count, graph_name     |
+ * | one, before all others                | init, stream_init; each may run beside those of other memories          |
+ *
+ * process, flush and streams compute with denormal numbers as zero where the processor can. The caller's way is back
+ * when they return, and while an invoke runs. */
+/* clang-format on */
 #ifndef SEEHEAR_C_API_H_
 #define SEEHEAR_C_API_H_
 
@@ -89,13 +102,47 @@ double seehear_now(const seehear_t* s);
 /* Mask of the last hop, seehear_bands() values from 0 to 1, before floor and strength. */
 const float* seehear_mask(const seehear_t* s);
 
+/* --- sound in blocks of any size at any rate
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+/* A stream frames and resamples around a handle, in memory of its own; those who take whole hops at
+ * seehear_rate() need none. From seehear_stream_init on, the stream alone calls process, flush and reset of
+ * its handle. */
+typedef struct seehear_stream_handle seehear_stream_t; /* opaque */
+
+/* Bytes that seehear_stream_init needs at a rate (Hz) on this machine: 2 KB at seehear_rate(), 7 KB at 48000,
+ * 220 KB at 44100, whose filter has a row for every phase. 0 for a rate out of range: 8000 to 48000. */
+size_t seehear_stream_needed_memory(const seehear_t* s, int rate);
+
+/* As seehear_init: memory aligned to 8 bytes, to stay as long as the stream is used. Resets the handle. */
+seehear_stream_t* seehear_stream_init(seehear_t* s, int rate, void* memory, size_t memory_size,
+                                      seehear_error* error);
+
+int seehear_stream_latency(const seehear_stream_t* stream); /* samples at its rate, exact */
+
+/* `count` samples in, as many out; the buffers may be the same. The result does not depend on how the sound
+ * is cut. */
+void seehear_stream_process(seehear_stream_t* stream, const float* in, int count, float* out);
+void seehear_stream_process_int16(seehear_stream_t* stream, const int16_t* in, int count, int16_t* out);
+
+/* The last seehear_stream_latency() samples, at the end of the sound; then reset. */
+void seehear_stream_flush(seehear_stream_t* stream, float* out);
+void seehear_stream_flush_int16(seehear_stream_t* stream, int16_t* out);
+
+/* Forgets all sound, of the handle too. */
+void seehear_stream_reset(seehear_stream_t* stream);
+
 /* --- images
  * ----------------------------------------------------------------------------------------------------------
  */
 
 int seehear_has_vision(const seehear_t* s);
 
-/* Hands in the landmarks of one image: 100 values x0, y0, x1, ... in the order of docs/architecture.md, in
+/* The number that each landmark has in the 468-point face mesh. */
+extern const uint16_t seehear_landmark_mesh[SEEHEAR_LANDMARKS];
+
+/* Hands in the landmarks of one image: 100 values x0, y0, x1, ... in the order of seehear_landmark_mesh, in
  * pixels, or NULL for no face. t: seconds on the sample clock (0 = first sample after reset). 0 if it was
  * refused: queue full, or t not finite. */
 int seehear_see(seehear_t* s, const float* landmarks, double t);

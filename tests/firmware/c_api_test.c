@@ -133,6 +133,57 @@ static void images_are_taken_and_counted(seehear_t* s) {
   CHECK(taken >= 4 && taken < 64);
 }
 
+enum { SECOND = 48000, LARGEST = 32 << 10 };
+static float sound[SECOND], whole[SECOND], cut[SECOND];
+static int16_t samples[SECOND];
+static uint64_t stream_memory[LARGEST / 8];
+
+static seehear_stream_t* stream_of(seehear_t* s, int rate, size_t less, const char* part) {
+  seehear_error error;
+  const size_t needed = seehear_stream_needed_memory(s, rate);
+  CHECK(needed <= sizeof stream_memory);
+  seehear_stream_t* stream = seehear_stream_init(s, rate, stream_memory, needed - less, &error);
+  CHECK(strstr(error.text, part) != NULL && (stream == NULL) == (error.text[0] != 0));
+  return stream;
+}
+
+/* A stream at the model's rate is its hops, later by a hop less one sample; how the sound is cut changes no bit. */
+static void streams_take_any_block(seehear_t* s, int hop) {
+  for (int i = 0; i < SECOND; ++i) sound[i] = in[i / hop % HOPS][i % hop];
+  for (int rate = seehear_rate(s); rate <= 48000; rate += 48000 - seehear_rate(s)) {
+    seehear_stream_t* stream = stream_of(s, rate, 0, "");
+    if (stream == NULL) return;
+    const int late = seehear_stream_latency(stream);
+    seehear_stream_process(stream, sound, SECOND, whole);
+    if (rate == seehear_rate(s)) {
+      CHECK(late == seehear_latency(s) + hop - 1);
+      for (int n = 0; n < HOPS; ++n) CHECK(memcmp(whole + n * hop + hop - 1, first[n], (size_t)hop * sizeof(float)) == 0);
+    } else {
+      CHECK(late > 3 * (2 * hop - 1) && late < 3 * (2 * hop - 1) + 4 * 48);
+    }
+    seehear_stream_reset(stream);
+    for (int at = 0, size = 1; at < SECOND; at += size, size = size * 5 % 997 + 1) {
+      if (size > SECOND - at) size = SECOND - at;
+      seehear_stream_process(stream, sound + at, size, cut + at);
+    }
+    CHECK(memcmp(cut, whole, sizeof whole) == 0);
+    for (int i = 0; i < SECOND; ++i) samples[i] = (int16_t)lrintf(sound[i] * 32768.0f);
+    seehear_stream_reset(stream);
+    seehear_stream_process_int16(stream, samples, SECOND, samples);
+    for (int i = 0; i < SECOND; ++i) CHECK(fabsf((float)samples[i] / 32768.0f - whole[i]) < 2e-5f);
+    seehear_stream_reset(stream);
+    seehear_stream_process(stream, sound, SECOND - late, cut);
+    seehear_stream_flush(stream, cut + SECOND - late);
+    CHECK(memcmp(cut, whole, (size_t)(SECOND - late) * sizeof(float)) == 0);
+  }
+  CHECK(stream_of(s, 48000, 8, "memory: a stream at this rate needs") == NULL);
+  CHECK(seehear_stream_needed_memory(s, 7999) == 0 && seehear_stream_needed_memory(s, 48001) == 0);
+  seehear_error error;
+  CHECK(seehear_stream_init(s, 7999, stream_memory, sizeof stream_memory, &error) == NULL);
+  CHECK(strstr(error.text, "8000 to 48000 Hz, got 7999") != NULL);
+  CHECK(seehear_stream_init(s, 16000, NULL, 0, NULL) == NULL);
+}
+
 int main(void) {
   errors_are_sentences();
   too_little_memory_is_refused();
@@ -157,6 +208,7 @@ int main(void) {
     CHECK(memcmp(again[n], first[n], (size_t)hop * sizeof(float)) == 0);
   }
   samples_of_both_kinds_agree(s, hop);
+  streams_take_any_block(s, hop);
   an_invoke_of_ones_own_may_share_the_work(s, hop);
   graphs_have_names_and_tensors(s);
   settings_have_ranges(s);

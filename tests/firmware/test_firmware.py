@@ -19,7 +19,7 @@ EXAMPLE = HERE.parents[1] / "examples" / "firmware"
 # What the core may ask of the C library: memory, texts, maths, and what the compiler itself calls.
 ALLOWED = {
     "memchr", "memcmp", "memcpy", "memmove", "memset", "strchr", "strcmp", "strlen", "strncmp",
-    "cos", "exp", "expf", "floor", "log", "logf", "pow", "powf", "sin", "sqrt", "sqrtf", "hypot", "sincos",
+    "ceil", "cos", "exp", "expf", "floor", "log", "logf", "lround", "pow", "powf", "sin", "sqrt", "sqrtf", "hypot", "sincos",
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from seehear import _core, flat_model
 from seehear.bundle import Bundle
 from seehear.cli import main
 from seehear.errors import BundleError, OutputError
+from seehear.landmarks import LANDMARKS
 from seehear.runtime import Graph, Invoker
 
 HOP = 160
@@ -138,6 +139,13 @@ def test_images_changed_with_a_fitting_checksum_do_no_harm(image: bytes) -> None
         else:
             flat.process(np.zeros(flat.hop, np.float32))
     assert refused > 50
+
+
+def test_the_landmarks_of_the_c_interface_are_those_of_python() -> None:
+    source = (Path(__file__).parents[2] / "csrc" / "c_api.cc").read_text()
+    table = source[source.index("seehear_landmark_mesh[SEEHEAR_LANDMARKS] = {") :].partition("};")[0]
+    numbers = re.findall(r"\d+", re.sub("//.*", "", table))
+    assert tuple(map(int, numbers)) == LANDMARKS
 
 
 def test_another_format_says_so(image: bytes) -> None:
