@@ -189,7 +189,7 @@ def _mixtures(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _card(args: argparse.Namespace) -> dict[str, Any]:
-    from seehear.bundle import write_atomically
+    from seehear.files import write_atomically
 
     from .card import card
 

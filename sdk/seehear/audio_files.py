@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from seehear.bundle import write_atomically
 from seehear.errors import InputError, MediaError, MissingExtraError
+from seehear.files import write_atomically
 
 #: Rates and channel counts beyond these are damage, not sound.
 MAX_RATE = 768_000

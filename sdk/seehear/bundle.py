@@ -12,7 +12,6 @@ import io
 import json
 import os
 import struct
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,7 +21,8 @@ from typing import Any
 
 from seehear import keys
 from seehear import manifest as manifest_rules
-from seehear.errors import BundleError, InputError, MissingExtraError, OutputError
+from seehear.errors import BundleError, InputError, MissingExtraError
+from seehear.files import write_atomically
 
 #: Largest bundle, graph and manifest that is read, bytes; and most members of a bundle.
 MAX_BUNDLE_BYTES = 64 << 20
@@ -127,14 +127,10 @@ def find_model(model: str | os.PathLike[str]) -> Path:
         if path.is_file():
             return path
     names = ", ".join(available_models()) or "none"
-    raise BundleError(
-        f"no model {name!r}: expected the path of a {SUFFIX} file or one of: {names}"
-    )
+    raise BundleError(f"no model {name!r}: expected the path of a {SUFFIX} file or one of: {names}")
 
 
-def load(
-    model: str | os.PathLike[str] | Bundle = "default", public_key: keys.Key | None = None
-) -> Bundle:
+def load(model: str | os.PathLike[str] | Bundle = "default", public_key: keys.Key | None = None) -> Bundle:
     """Read and check a bundle.
 
     Parameters
@@ -285,33 +281,6 @@ def write_bundle(
 def _stamp(entry: dict[str, Any], content: bytes) -> None:
     entry["bytes"] = len(content)
     entry["sha256"] = hashlib.sha256(content).hexdigest()
-
-
-def write_atomically(path: Path, *parts: bytes | memoryview) -> None:
-    """Write a file so that it appears complete or not at all (temporary file beside it, then rename).
-
-    Raises
-    ------
-    OutputError
-        The folder does not exist, is not writable, or the disk is full.
-    """
-    try:
-        handle, temporary = tempfile.mkstemp(prefix="." + path.name[:50], suffix=".part", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                for part in parts:
-                    file.write(part)
-                file.flush()
-                os.fsync(file.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files private
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); nothing was left behind") from error
 
 
 def _members(data: bytes) -> dict[str, bytes]:

@@ -22,6 +22,7 @@ from seehear import _core, keys, runtime
 from seehear import bundle as bundles
 from seehear.bundle import Bundle
 from seehear.errors import BundleError, OutputError
+from seehear.files import write_atomically
 
 #: Format of the image; a core reads exactly one.
 VERSION = 1
@@ -319,10 +320,10 @@ def export(bundle: Bundle, path: str | os.PathLike[str]) -> int:
         raise OutputError(f"{path}: expected a name that ends in .bin or .c")
     image = build(bundle)
     if path.suffix == ".bin":
-        bundles.write_atomically(path, image)
+        write_atomically(path, image)
     else:
-        bundles.write_atomically(path, _c_source(image, path.stem).encode())
-        bundles.write_atomically(path.with_suffix(".h"), _c_header(image, bundle.name).encode())
+        write_atomically(path, _c_source(image, path.stem).encode())
+        write_atomically(path.with_suffix(".h"), _c_header(image, bundle.name).encode())
     return len(image)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seehear.bundle import write_atomically
 from seehear.errors import MissingExtraError
+from seehear.files import write_atomically
 
 if TYPE_CHECKING:
     from seehear.enhancer import Enhancer
