@@ -144,7 +144,7 @@ extern const uint16_t seehear_landmark_mesh[SEEHEAR_LANDMARKS];
 
 /* Hands in the landmarks of one image: 100 values x0, y0, x1, ... in the order of seehear_landmark_mesh, in
  * pixels, or NULL for no face. t: seconds on the sample clock (0 = first sample after reset). 0 if it was
- * refused: queue full, or t not finite. */
+ * refused: queue full, or t not finite or more than 1 s from seehear_now(). */
 int seehear_see(seehear_t* s, const float* landmarks, double t);
 
 /* "none", "seen", "no_face", "frozen" or "late". */

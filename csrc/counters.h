@@ -13,9 +13,9 @@ enum class Counter {
   kClampedSamples,    // beyond +-4, clamped
   kSaturatedSamples,  // beyond full scale when converted to int16
   kImagesQueued,      // accepted by see()
-  kImagesRefused,     // queue full, or a time that is not finite
+  kImagesRefused,     // queue full, or a time that is not finite or more than 1 s from the sound
   kImagesSuperseded,  // a newer image was eligible at the same tick
-  kImagesMistimed,    // not newer than the one before, or more than 10 s ahead of the sound
+  kImagesMistimed,    // not newer than the one before, or waiting while a later one had an earlier time
   kImagesNoFace,
   kImagesFrozen,
   kLateTicks,

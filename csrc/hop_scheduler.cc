@@ -11,9 +11,8 @@
 namespace seehear {
 namespace {
 
-constexpr double kTimeTolerance =
-    1e-6;                           // seconds; image times and hop times are computed by different people
-constexpr double kFarAhead = 10.0;  // seconds; an image from so far ahead would block the queue for good
+// seconds; image times and hop times are computed by different people
+constexpr double kTimeTolerance = 1e-6;
 
 // After FaceState and MaskAligner have checked them: 31 bits x 64 x 12 bits fit.
 Status CheckVisualRate(const FrameSpec& frame, const VisualSpec& visual) {
@@ -161,7 +160,7 @@ double HopScheduler::now() const noexcept {
 }
 
 bool HopScheduler::See(const float* landmarks, double t) noexcept {
-  const bool queued = std::isfinite(t) && queue_.Push(landmarks, t);
+  const bool queued = std::abs(t - now()) <= kReach && queue_.Push(landmarks, t);  // no NaN passes
   counters_.Add(queued ? Counter::kImagesQueued : Counter::kImagesRefused);
   return queued;
 }
@@ -211,8 +210,9 @@ void HopScheduler::TakeImages(double now, double delay) noexcept {
   bool taken = false;
   while (const VisualImage* image = queue_.Front()) {
     const bool eligible = image->t <= now - delay + kTimeTolerance;
-    const bool mistimed =
-        image->t > now + kFarAhead || (face_.has_image() && image->t <= face_.newest_time());
+    // One that waits must not keep back those behind it: after a step of the camera's clock it is the odd
+    // one.
+    const bool mistimed = Stale(*image) || (!eligible && Overtaken());
     if (!eligible && !mistimed) break;
     if (mistimed) {
       counters_.Add(Counter::kImagesMistimed);
@@ -225,6 +225,18 @@ void HopScheduler::TakeImages(double now, double delay) noexcept {
     }
     queue_.Pop();
   }
+}
+
+bool HopScheduler::Stale(const VisualImage& image) const noexcept {
+  return face_.has_image() && image.t <= face_.newest_time();
+}
+
+bool HopScheduler::Overtaken() const noexcept {
+  const double t = queue_.Front()->t;
+  for (uint32_t i = 1; const VisualImage* later = queue_.At(i); ++i) {
+    if (later->t <= t && !Stale(*later)) return true;
+  }
+  return false;
 }
 
 void HopScheduler::Look() noexcept {

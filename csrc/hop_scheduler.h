@@ -46,8 +46,11 @@ class HopScheduler {
   void Reset() noexcept;  // all state, counters and waiting images; settings stay
 
   // Hands in an image from one other thread at a time. landmarks: 50 pairs, or nullptr for no face; t:
-  // seconds on the sample clock. False if it was refused (and counted): queue full, or t not finite.
+  // seconds on the sample clock. False if it was refused (and counted): queue full, or t not finite or
+  // further than kReach from now().
   bool See(const float* landmarks, double t) noexcept;
+  // Seconds. An older image is of no use at any visual delay; one from further ahead has another clock.
+  static constexpr double kReach = 1.0;
 
   void set_invoke(const Invoke& invoke) { invoke_ = invoke; }
 
@@ -92,7 +95,9 @@ class HopScheduler {
   void Listen() noexcept;  // features -> IRM
   void Look() noexcept;    // at a visual tick: images -> face state -> lip masks
   void TakeImages(double now, double delay) noexcept;
-  void Fuse() noexcept;  // IRM and lip masks -> mask
+  bool Stale(const VisualImage& image) const noexcept;  // not newer than the last one taken
+  bool Overtaken() const noexcept;  // a later image has a time before that of the one at the front
+  void Fuse() noexcept;             // IRM and lip masks -> mask
   void CloseGate() noexcept;
 
   FrameSpec frame_;

@@ -277,15 +277,28 @@ TEST(ImpossibleImageTimesNeverBlockTheQueue) {
   Fixture f;
   CHECK(!f.scheduler.See(nullptr, std::numeric_limits<double>::quiet_NaN()));
   CHECK(f.Count(Counter::kImagesRefused) == 1);
-  CHECK(f.scheduler.See(nullptr, 1e9));  // a clock of another epoch
+  for (double t : {1e9, 1.001, -1.001, -1e9}) CHECK(!f.scheduler.See(nullptr, t));  // another clock
+  CHECK(f.Count(Counter::kImagesRefused) == 5);
   for (int n = 0; n < 60; ++n) f.HopWithImages(true);
   CHECK(f.scheduler.face().seen());
-  CHECK(f.Count(Counter::kImagesMistimed) == 1);
+  CHECK(f.Count(Counter::kImagesMistimed) == 0);
   float face[100];
   TestFace(0.3f, face);
   CHECK(f.scheduler.See(face, 0.01));  // older than those before, which wait for the visual delay
   for (int n = 0; n < 16; ++n) f.HopWithImages(true);
-  CHECK(f.scheduler.face().seen() && f.Count(Counter::kImagesMistimed) == 2);
+  CHECK(f.scheduler.face().seen() && f.Count(Counter::kImagesMistimed) == 1);
+}
+
+TEST(AnImageFromAheadKeepsNoOtherWaiting) {
+  Fixture f;
+  for (int n = 0; n < 60; ++n) f.HopWithImages(true);
+  for (double ahead : {0.9, 0.95, 0.99}) CHECK(f.scheduler.See(nullptr, f.scheduler.now() + ahead));
+  // The camera's next images come with times before those.
+  for (int n = 0; n < 60; ++n) {
+    f.HopWithImages(true);
+    CHECK(f.scheduler.face().seen());
+  }
+  CHECK(f.Count(Counter::kImagesMistimed) == 3 && f.Count(Counter::kLateTicks) == 0);
 }
 
 TEST(ProductFormVetoesWithoutAMaskOfItsOwn) {

@@ -157,7 +157,7 @@ TEST(StreamsNeitherAllocateNorLockAtAnyRate) {
     HopScheduler scheduler;
     Stream stream;
     CHECK_OK(scheduler.Prepare(TestConfig(FrameSpec::LowLatency(), true)));
-    CHECK_OK(stream.Prepare(&scheduler, rate));
+    CHECK_OK(stream.Prepare(&scheduler, rate, rate == 48000 ? 240 : 0));
     TestInvoke invoke(&scheduler);
     const std::vector<float> noise = TestNoise(4800);
     std::vector<float> out(4800);

@@ -1,4 +1,4 @@
-// Any block size at any rate from 8 to 48 kHz, float or int16, around a HopScheduler:
+// Blocks at any rate from 8 to 48 kHz, float or int16, around a HopScheduler:
 // conversion -> resampler -> framing -> scheduler -> resampler -> conversion. As many samples out as in.
 #pragma once
 
@@ -7,21 +7,26 @@
 #include "block_adapter.h"
 #include "hop_scheduler.h"
 #include "resampler.h"
+#include "vector.h"
 
 namespace seehear {
 
 class Stream {
  public:
-  // The scheduler must outlive the stream, which is its only caller from now on.
-  Status Prepare(HopScheduler* scheduler, int rate);
-  // Bytes that Prepare takes; 0 for a rate that it refuses.
+  // The scheduler must outlive the stream, which is its only caller from now on. block: 0 for blocks of any
+  // size, else every block will hold a multiple of it, itself a multiple of a hop; the output then comes
+  // hop - 1 samples earlier.
+  Status Prepare(HopScheduler* scheduler, int rate, int block = 0);
+  // Bytes that Prepare takes for blocks of any size; 0 for a rate that it refuses.
   static size_t Memory(const HopScheduler& scheduler, int rate);
   void Reset() noexcept;  // the scheduler too
 
   int rate() const { return rate_; }
+  int block() const { return block_; }
   int latency() const { return latency_; }  // samples at rate(), exact for the whole chain
 
-  // In place is allowed.
+  // In place is allowed. At strength 0 the output is the input itself, latency() samples later: whatever the
+  // rates, and to the bit.
   void Process(const float* in, int count, float* out) noexcept;
   void Process(const int16_t* in, int count, int16_t* out) noexcept;
   // What is still inside: latency() samples.
@@ -29,15 +34,28 @@ class Stream {
   void Flush(int16_t* out) noexcept;
 
  private:
+  Status PrepareBlock(int block);
+  int Chunk() const { return chunk_.size(); }
+  void Run(int count) noexcept;  // chunk_, in place
+  void RunHop() noexcept;        // chunk_, a whole hop -> wet_
   float Step(float x) noexcept;
+  int RunSilence(int most) noexcept;  // how many samples, at most `most`, lie in chunk_ then
 
   HopScheduler* scheduler_ = nullptr;
   int rate_ = 16000;
+  int block_ = 0;
   int latency_ = 0;
   bool resamples_ = false;
   Resampler down_;  // caller's rate -> scheduler's
   Resampler up_;    // and back
   BlockAdapter adapter_;
+  Vector<float> chunk_, wet_;  // samples converted at a time; with a block, those of one hop
+  Vector<float> hop_;          // at the scheduler's rate
+
+  Vector<float> dry_;  // room for a ring of the last latency() samples
+  int dry_at_ = 0;
+  int fade_ = 0;      // samples to cross from wet to dry
+  int dryness_ = -1;  // 0 (wet) to fade_ (dry); -1 before the first sample
 };
 
 }  // namespace seehear

@@ -17,10 +17,13 @@ struct Fixture {
   TestInvoke invoke{&scheduler};
   Stream stream;
 
-  explicit Fixture(int rate, FrameSpec frame = FrameSpec::Standard()) {
+  explicit Fixture(int rate, FrameSpec frame = FrameSpec::Standard(), int block = 0) {
     CHECK_OK(scheduler.Prepare(TestConfig(frame, false)));
-    CHECK_OK(stream.Prepare(&scheduler, rate));
+    CHECK_OK(stream.Prepare(&scheduler, rate, block));
   }
+
+  // Without graphs every mask is 1: what goes through the whole chain comes out of it as it was.
+  void PassThrough() { scheduler.set_invoke({}); }
 
   template <typename Sample>
   std::vector<Sample> Run(const std::vector<Sample>& in, int block) {
@@ -43,7 +46,7 @@ TEST(ImpulsePeaksAtTheStatedLatencyAtEveryRate) {
     for (int rate : kRates) {
       for (int position : {2000, 2111}) {
         Fixture f(rate, frame);
-        f.scheduler.set_strength(0.0f);
+        f.PassThrough();
         std::vector<float> in(8000, 0.0f);
         in[position] = 1.0f;
         const std::vector<float> out = f.Run(in, 8000);
@@ -53,6 +56,85 @@ TEST(ImpulsePeaksAtTheStatedLatencyAtEveryRate) {
         for (int i = 1; i < 20; ++i) CHECK_NEAR(out[peak - i], out[peak + i], 2e-3);
       }
     }
+  }
+}
+
+TEST(BlocksOfWholeHopsLagAHopLess) {
+  CHECK(Fixture(16000, FrameSpec::Standard(), 160).stream.latency() == 160);
+  CHECK(Fixture(16000, FrameSpec::Standard(), 480).stream.latency() == 160);
+  CHECK(Fixture(16000, FrameSpec::LowLatency(), 80).stream.latency() == 80);
+  for (int rate : {8000, 16000, 32000, 44100, 48000}) {
+    const int hop = rate / 100;
+    Fixture f(rate, FrameSpec::Standard(), hop), any(rate);
+    f.PassThrough();
+    any.PassThrough();
+    CHECK_NEAR(any.stream.latency() - f.stream.latency(), 159.0 * rate / 16000, 1.0);
+    std::vector<float> in(40 * hop, 0.0f);
+    in[21 * hop + 7] = 1.0f;
+    const std::vector<float> out = f.Run(in, hop);
+    const int peak = static_cast<int>(std::max_element(out.begin(), out.end()) - out.begin());
+    CHECK(peak - (21 * hop + 7) == f.stream.latency());
+    for (int i = 1; i < 20; ++i) CHECK_NEAR(out[peak - i], out[peak + i], 2e-3);
+  }
+}
+
+TEST(BlocksOfWholeHopsGiveTheSameSoundEarlier) {
+  for (int rate : {16000, 48000}) {
+    const int hop = rate / 100;
+    Fixture any(rate), f(rate, FrameSpec::Standard(), hop);
+    const std::vector<float> in = TestNoise(50 * hop);
+    const std::vector<float> late = any.Run(in, 333);
+    std::vector<float> out = f.Run(in, 2 * hop), tail(f.stream.latency());
+    f.stream.Flush(tail.data());
+    const int earlier = any.stream.latency() - f.stream.latency();
+    for (size_t i = earlier; i < late.size(); ++i) CHECK(late[i] == out[i - earlier]);
+    out.insert(out.end(), tail.begin(), tail.end());
+    std::vector<float> rest(any.stream.latency());
+    any.stream.Flush(rest.data());
+    for (size_t i = 0; i < rest.size(); ++i) CHECK(rest[i] == out[late.size() - earlier + i]);
+  }
+}
+
+TEST(StrengthZeroIsTheInputItselfAtEveryRate) {
+  for (int rate : kRates) {
+    Fixture f(rate), g(rate);
+    f.scheduler.set_strength(0.0f);
+    g.scheduler.set_strength(0.0f);
+    const std::vector<float> in = TestNoise(9000);
+    const std::vector<float> out = f.Run(in, 333);
+    std::vector<int16_t> whole(in.size());
+    for (size_t i = 0; i < in.size(); ++i) whole[i] = static_cast<int16_t>(7919 * i);
+    const std::vector<int16_t> as_int16 = g.Run(whole, 333);
+    const int latency = f.stream.latency();
+    for (size_t i = 0; i < out.size(); ++i) {
+      const bool before = i < static_cast<size_t>(latency);
+      CHECK(out[i] == (before ? 0.0f : in[i - latency]));
+      CHECK(as_int16[i] == (before ? 0 : whole[i - latency]));
+    }
+    CHECK(g.scheduler.counters().Get(Counter::kSaturatedSamples) == 0);
+  }
+}
+
+TEST(ChangesOfStrengthToAndFromZeroDoNotClick) {
+  for (int rate : {16000, 48000}) {
+    Fixture f(rate);
+    // 200 Hz, and at 48 kHz a tone above the model's band, which only strength 0 lets through.
+    std::vector<float> in(rate), out(rate);
+    for (int i = 0; i < rate; ++i) {
+      const double t = 6.283185307179586 * i / rate;
+      in[i] = static_cast<float>(0.3 * std::sin(200 * t) + (rate > 16000 ? 0.05 * std::sin(10000 * t) : 0.0));
+    }
+    for (int i = 0; i < rate; i += rate / 10) {
+      f.scheduler.set_strength(i / (rate / 10) % 2 ? 0.0f : 1.0f);
+      f.stream.Process(in.data() + i, rate / 10, out.data() + i);
+    }
+    // Nothing steeper than the sound itself, whichever of the two is heard.
+    float steepest = 0.0f, most = 0.0f;
+    for (int i = 1; i < rate; ++i) {
+      steepest = std::max(steepest, std::abs(in[i] - in[i - 1]));
+      most = std::max(most, std::abs(out[i] - out[i - 1]));
+    }
+    CHECK(most <= 1.1f * steepest);
   }
 }
 
@@ -148,6 +230,16 @@ TEST(RatesOutOfRangeAreRefused) {
   Stream stream;
   CHECK_ERROR(stream.Prepare(&scheduler, 4000), "8000 to 48000 Hz, got 4000");
   CHECK(Stream::Memory(scheduler, 4000) == 0);
+}
+
+TEST(BlocksThatAreNoWholeHopsAreRefused) {
+  HopScheduler scheduler;
+  CHECK_OK(scheduler.Prepare(TestConfig(FrameSpec::Standard(), false)));
+  Stream stream;
+  CHECK_ERROR(stream.Prepare(&scheduler, 16000, 100),
+              "multiple of the hop, 160 samples at 16000 Hz, got 100");
+  CHECK_ERROR(stream.Prepare(&scheduler, 16000, -160), "got -160");
+  CHECK_ERROR(stream.Prepare(&scheduler, 22050, 220), "a hop is 220.5 samples at 22050 Hz");
 }
 
 }  // namespace

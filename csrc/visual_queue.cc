@@ -24,10 +24,10 @@ bool VisualQueue::Push(const float* landmarks, double t) noexcept {
   return true;
 }
 
-const VisualImage* VisualQueue::Front() const noexcept {
+const VisualImage* VisualQueue::At(uint32_t place) const noexcept {
   const uint32_t popped = popped_.load(std::memory_order_relaxed);
-  if (pushed_.load(std::memory_order_acquire) == popped) return nullptr;
-  return &images_[static_cast<int>(popped % capacity_)];
+  if (pushed_.load(std::memory_order_acquire) - popped <= place) return nullptr;
+  return &images_[static_cast<int>((popped + place) % capacity_)];
 }
 
 void VisualQueue::Pop() noexcept {

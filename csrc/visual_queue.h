@@ -24,7 +24,8 @@ class VisualQueue {
   bool Push(const float* landmarks, double t) noexcept;
 
   // Consumer: the oldest image, or nullptr; valid until Pop.
-  const VisualImage* Front() const noexcept;
+  const VisualImage* Front() const noexcept { return At(0); }
+  const VisualImage* At(uint32_t place) const noexcept;  // the one `place` behind it, or nullptr
   void Pop() noexcept;
   void Clear() noexcept;
 

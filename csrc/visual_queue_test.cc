@@ -15,6 +15,7 @@ TEST(ImagesComeOutInOrder) {
   TestFace(0.1f, face);
   CHECK(queue.Front() == nullptr);
   CHECK(queue.Push(face, 1.0) && queue.Push(nullptr, 2.0));
+  CHECK(queue.At(1)->t == 2.0 && queue.At(2) == nullptr);
   CHECK(queue.Front()->t == 1.0 && queue.Front()->has_landmarks && queue.Front()->landmarks[1] == face[1]);
   queue.Pop();
   CHECK(queue.Front()->t == 2.0 && !queue.Front()->has_landmarks);
