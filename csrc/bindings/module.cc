@@ -19,6 +19,7 @@
 #include "stft_synthesizer.h"
 #include "stream.h"
 #include "tensor_port.h"
+#include "turns.h"
 
 namespace py = pybind11;
 
@@ -35,9 +36,15 @@ std::string ShapeText(const py::array& array) { return py::cast<std::string>(py:
 
 std::string DTypeText(const py::array& array) { return py::cast<std::string>(py::str(array.dtype())); }
 
+// Whether an array's values are a T. Equal dtypes need not be one object: pickle makes new ones.
+template <typename T>
+bool HoldsA(const py::array& array) {
+  return py::isinstance<py::array_t<T>>(array);
+}
+
 // A float32, C-contiguous, one-dimensional array of `size`, taken as it is: no copy may come between.
 float* ExactFloats(const py::array& array, int size, const char* name, bool writable) {
-  const bool fits = array.dtype().is(py::dtype::of<float>()) && array.ndim() == 1 && array.shape(0) == size &&
+  const bool fits = HoldsA<float>(array) && array.ndim() == 1 && array.shape(0) == size &&
                     (array.flags() & py::array::c_style) != 0;
   if (!fits) {
     throw py::value_error(std::string(name) + " must be a contiguous float32 array of shape (" +
@@ -69,6 +76,7 @@ py::array ReadOnlyView(const float* values, int size, const py::handle& owner) {
 struct PyScheduler {
   HopScheduler core;
   PythonInvoke invoke;
+  Turns turns;
   Int8Executor executor;
   std::vector<uint32_t> image;  // of the executor, in whole words: its tables are read in place
 };
@@ -137,14 +145,6 @@ void Set(bool accepted, const char* name, const char* range, T value) {
     throw py::value_error(std::string(name) + " must be " + range + ", got " + std::to_string(value));
 }
 
-template <typename Sample>
-py::array ProcessStream(Stream& stream, const py::array& block) {
-  const auto in = py::array_t<Sample, py::array::c_style>::ensure(block);
-  py::array_t<Sample> out(in.size());
-  stream.Process(in.data(), static_cast<int>(in.size()), out.mutable_data());
-  return out;
-}
-
 // A stream and the kind of samples it was last given, so that flush answers in kind.
 struct PyStream {
   std::shared_ptr<PyScheduler> scheduler;
@@ -155,26 +155,49 @@ struct PyStream {
     if (block.ndim() != 1) {
       throw py::value_error("block must be one-dimensional (one microphone), got shape " + ShapeText(block));
     }
-    int16 = block.dtype().is(py::dtype::of<int16_t>());
-    if (int16) return ProcessStream<int16_t>(core, block);
-    if (block.dtype().is(py::dtype::of<float>())) return ProcessStream<float>(core, block);
+    if (core.block() != 0 && block.size() != core.block()) {
+      throw py::value_error("block must hold " + std::to_string(core.block()) +
+                            " samples, as was said at the start, got " + std::to_string(block.size()));
+    }
+    int16 = HoldsA<int16_t>(block);
+    if (int16) return ProcessAs<int16_t>(block);
+    if (HoldsA<float>(block)) return ProcessAs<float>(block);
     throw py::type_error("block must be int16 or float32, got " + DTypeText(block) +
                          "; use block.astype(numpy.float32) with full scale 1.0");
   }
 
-  py::array Flush() {
-    if (int16) {
-      py::array_t<int16_t> out(core.latency());
-      core.Flush(out.mutable_data());
-      return out;
-    }
-    py::array_t<float> out(core.latency());
+  py::array Flush() { return int16 ? FlushAs<int16_t>() : FlushAs<float>(); }
+
+ private:
+  template <typename Sample>
+  py::array ProcessAs(const py::array& block) {
+    const auto in = py::array_t<Sample, py::array::c_style>::ensure(block);
+    py::array_t<Sample> out(in.size());
+    const Turns::Turn turn(&scheduler->turns);
+    core.Process(in.data(), static_cast<int>(in.size()), out.mutable_data());
+    scheduler->invoke.RaiseSignal();
+    return out;
+  }
+
+  template <typename Sample>
+  py::array FlushAs() {
+    py::array_t<Sample> out(core.latency());
+    const Turns::Turn turn(&scheduler->turns);
     core.Flush(out.mutable_data());
+    scheduler->invoke.RaiseSignal();
     return out;
   }
 };
 
+// `with scheduler.held():`
+struct Held {
+  std::shared_ptr<PyScheduler> scheduler;
+};
+
 void BindScheduler(py::module_& m) {
+  py::class_<Held>(m, "Held")
+      .def("__enter__", [](Held& self) { self.scheduler->turns.Hold(); })
+      .def("__exit__", [](Held& self, const py::args&) { self.scheduler->turns.Let(); });
   py::class_<PyScheduler, std::shared_ptr<PyScheduler>>(m, "HopScheduler")
       .def(py::init(&MakeScheduler), py::arg("config"))
       .def_property_readonly("graph_names",
@@ -203,21 +226,29 @@ void BindScheduler(py::module_& m) {
           "process",
           [](PyScheduler& self, const py::array& block, const py::array& out) {
             const float* in = ExactFloats(block, self.core.hop(), "block", false);
-            self.core.Process(in, ExactFloats(out, self.core.hop(), "out", true));
+            float* result = ExactFloats(out, self.core.hop(), "out", true);
+            const Turns::Turn turn(&self.turns);
+            self.core.Process(in, result);
+            self.invoke.RaiseSignal();
           },
           py::arg("block"), py::arg("out"))
       .def("see", &See, py::arg("landmarks").none(true), py::arg("t"))
       .def("flush",
            [](PyScheduler& self) {
              auto out = NewFloats(self.core.latency());
+             const Turns::Turn turn(&self.turns);
              self.core.Flush(out.mutable_data());
+             self.invoke.RaiseSignal();
              return out;
            })
       .def("reset",
            [](PyScheduler& self) {
+             const Turns::Turn turn(&self.turns);
              self.core.Reset();
              self.invoke.clear();
            })
+      .def("held", [](std::shared_ptr<PyScheduler> self) { return Held{std::move(self)}; })
+      .def_property_readonly_static("reach", [](const py::object&) { return HopScheduler::kReach; })
       .def_property_readonly("latency", [](PyScheduler& self) { return self.core.latency(); })
       .def_property_readonly("hop", [](PyScheduler& self) { return self.core.hop(); })
       .def_property_readonly("rate", [](PyScheduler& self) { return self.core.rate(); })
@@ -266,21 +297,24 @@ void BindScheduler(py::module_& m) {
 
 void BindStream(py::module_& m) {
   py::class_<PyStream>(m, "Stream")
-      .def(py::init([](std::shared_ptr<PyScheduler> scheduler, int rate) {
+      .def(py::init([](std::shared_ptr<PyScheduler> scheduler, int rate, int block) {
              auto self = std::make_unique<PyStream>();
-             Check(self->core.Prepare(&scheduler->core, rate));
+             const Turns::Turn turn(&scheduler->turns);  // for it is reset
+             Check(self->core.Prepare(&scheduler->core, rate, block));
              self->scheduler = std::move(scheduler);
              return self;
            }),
-           py::arg("scheduler"), py::arg("rate"))
+           py::arg("scheduler"), py::arg("rate"), py::arg("block") = 0)
       .def("process", &PyStream::Process, py::arg("block"))
       .def("flush", &PyStream::Flush)
       .def("reset",
            [](PyStream& self) {
+             const Turns::Turn turn(&self.scheduler->turns);
              self.core.Reset();
              self.scheduler->invoke.clear();
            })
       .def_property_readonly("latency", [](PyStream& self) { return self.core.latency(); })
+      .def_property_readonly("block", [](PyStream& self) { return self.core.block(); })
       .def_property_readonly("rate", [](PyStream& self) { return self.core.rate(); });
 }
 

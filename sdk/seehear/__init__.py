@@ -18,6 +18,7 @@ from seehear.errors import (
     OutputError,
     RuntimeUnavailableError,
     SeehearError,
+    StateError,
 )
 
 if TYPE_CHECKING:
@@ -36,8 +37,13 @@ __all__ = [
     "OutputError",
     "RuntimeUnavailableError",
     "SeehearError",
+    "StateError",
     "available_models",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,8 @@
 """The real-time core (C++, csrc/). Equations, names and timing: docs/architecture.md."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,7 +46,8 @@ class HopScheduler:
     def set_invoke(self, fn: Callable[[int], bool]) -> None:
         """Have graphs run by a Python function: given a graph number, fill its output buffers and return True.
 
-        False or an exception counts as a failure of that graph (see `counters` and `last_error`); it never leaves `process`.
+        False or an exception counts as a failure of that graph (see `counters` and `last_error`); it never leaves `process`,
+        unless it is a signal handler's (Ctrl-C, say): then the graph is run again, and `process` raises it when the hop is done.
         """
 
     def set_native_invoke(self, fn_ptr: int, ctx: int) -> None:
@@ -76,6 +78,17 @@ class HopScheduler:
         ------
         ValueError
             Another dtype or shape; the same hop may then be given again.
+        StateError
+            Another thread is in `process`, `flush` or `reset`, or holds the scheduler; nothing has changed.
+        """
+
+    def held(self) -> AbstractContextManager[None]:
+        """``with scheduler.held():`` leaves `process`, `flush` and `reset` to this thread alone.
+
+        Raises
+        ------
+        StateError
+            Another call is running, or the scheduler is held.
         """
 
     def see(self, landmarks: ArrayLike | None, t: float) -> bool:
@@ -90,7 +103,8 @@ class HopScheduler:
         Returns
         -------
         bool
-            False if the queue is full or t is not finite: the image is dropped and counted (``images_refused``).
+            False if the queue is full, or t is not finite or more than `reach` from `now`: the image is dropped and
+            counted (``images_refused``).
 
         Raises
         ------
@@ -123,6 +137,9 @@ class HopScheduler:
     @property
     def has_vision(self) -> bool:
         """Whether the model has lip and gate networks."""
+
+    reach: ClassVar[float]
+    """Seconds from `now` within which images are taken."""
 
     @property
     def now(self) -> float:
@@ -164,20 +181,24 @@ class HopScheduler:
         """Counts since `reset`: hops, repaired samples, images and what became of them, runs and failures of the nets."""
 
 class Stream:
-    """Any block size at any rate around a scheduler; as many samples out as in, the same for any cutting into blocks.
+    """Blocks at any rate around a scheduler; as many samples out as in, the same for any cutting into blocks.
+
+    At strength 0 the output is the input itself, `latency` samples later.
 
     Parameters
     ----------
     scheduler : HopScheduler; it is reset, and the stream is the only one to call it from now on (`see` excepted).
     rate : sample rate of the blocks, 8000 to 48000 Hz.
+    block : samples of every block, a multiple of the hop at that rate; 0 for blocks of any size, which come out a hop less
+        a sample later.
 
     Raises
     ------
     ValueError
-        Rate out of range.
+        Rate out of range, or no such block.
     """
 
-    def __init__(self, scheduler: HopScheduler, rate: int) -> None: ...
+    def __init__(self, scheduler: HopScheduler, rate: int, block: int = 0) -> None: ...
     def process(self, block: np.ndarray) -> np.ndarray:
         """Enhance a block (n,), int16 or float32 (full scale 1), into one of the same length and dtype.
 
@@ -186,7 +207,9 @@ class Stream:
         TypeError
             Another dtype.
         ValueError
-            Not one-dimensional.
+            Not one-dimensional, or not of `block` samples.
+        StateError
+            As `HopScheduler.process`.
         """
 
     def flush(self) -> np.ndarray:
@@ -198,6 +221,10 @@ class Stream:
     @property
     def latency(self) -> int:
         """Delay in samples at `rate`, exact for the chain at hand: framing, windows, both resamplers."""
+
+    @property
+    def block(self) -> int:
+        """Samples of every block; 0 for any size."""
 
     @property
     def rate(self) -> int:
@@ -226,7 +253,9 @@ class Resampler:
 class Analyzer:
     """Streaming STFT: a hop in, the spectrum of the frame that ends with it out."""
 
-    def __init__(self, analysis: int = 512, synthesis: int = 320, hop: int = 160, rate: int = 16000) -> None: ...
+    def __init__(
+        self, analysis: int = 512, synthesis: int = 320, hop: int = 160, rate: int = 16000
+    ) -> None: ...
     def process(self, hop: ArrayLike) -> NDArray[np.complex64]:
         """Spectrum (analysis // 2 + 1,) after the next hop (hop,)."""
 
@@ -236,7 +265,9 @@ class Analyzer:
 class Synthesizer:
     """Streaming inverse STFT: a spectrum in, a hop out, late by `latency` samples."""
 
-    def __init__(self, analysis: int = 512, synthesis: int = 320, hop: int = 160, rate: int = 16000) -> None: ...
+    def __init__(
+        self, analysis: int = 512, synthesis: int = 320, hop: int = 160, rate: int = 16000
+    ) -> None: ...
     def process(self, spectrum: ArrayLike) -> _F32:
         """Next hop (hop,) from a spectrum (analysis // 2 + 1,)."""
 

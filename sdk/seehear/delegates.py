@@ -11,7 +11,6 @@ more way to hang or crash.
 from __future__ import annotations
 
 import ctypes
-import logging
 import math
 import os
 import threading
@@ -30,6 +29,7 @@ from seehear.boards.checker import NPU_NETWORKS, streaming_graphs
 from seehear.boards.profile import INTERFACES
 from seehear.bundle import Bundle
 from seehear.errors import BoardError, InputError, SeehearError
+from seehear.events import Event, tell
 from seehear.runtime import Graph, Invoker, Runtime, Scheduler, Tensor
 
 #: Environment variable with the board where none is named, such as `imx93` or `coral-usb:emulate`.
@@ -59,8 +59,6 @@ _NEAR, _STEPS = 0.1, 2.0
 # a float value beyond this is no pre-activation and no mask
 _LARGEST = 1e4
 
-_log = logging.getLogger("seehear")
-
 
 class DelegateError(SeehearError):
     """A delegate cannot be used; `Enhancer` turns this into an event and uses the CPU."""
@@ -68,8 +66,8 @@ class DelegateError(SeehearError):
     exit_code = 8
 
 
-@dataclass(frozen=True)
-class DelegateEvent:
+@dataclass(frozen=True, kw_only=True)
+class DelegateEvent(Event):
     """Something that an application wants to know about an NPU.
 
     Attributes
@@ -77,15 +75,11 @@ class DelegateEvent:
     kind : "unavailable" (could not be used from the start) or "retired" (worked, then failed).
     delegate : the library, or the NPU family if there is no library.
     graphs : those that run on the CPU for it.
-    reason : one sentence.
-    seconds : on the sample clock.
+    reason, seconds : see `Event`.
     """
 
-    kind: str
     delegate: str
     graphs: tuple[str, ...]
-    reason: str
-    seconds: float
 
     def __str__(self) -> str:
         return f"{self.delegate} {self.kind}: {self.reason}; on the CPU: {', '.join(self.graphs)}"
@@ -230,6 +224,12 @@ class Accelerator:
         self.retired = reason
         self.keep()
         self._on_retire(reason)
+
+    def close(self) -> None:
+        """Let go of the delegate and what was built with it, unless it failed."""
+        if not self.retired:
+            self.graphs.clear()
+            self.delegate = None
 
     def keep(self) -> None:
         """Never take apart what a failed driver may still be using."""
@@ -467,7 +467,9 @@ def emulate(bundle: Bundle, board: Board, placement: Mapping[str, str] | None = 
             )
         except BoardError as error:
             places = boards.check(bundle.manifest, board, family).placements
-            misfits = {place.graph for place in places if not place.fits and chosen.get(place.graph) == family}
+            misfits = {
+                place.graph for place in places if not place.fits and chosen.get(place.graph) == family
+            }
             others = {name: chosen[name] for name in chosen if name not in misfits}
             rest = f" With the others alone on the NPU: placement={others}." if misfits else ""
             raise BoardError(f"{error}{rest}") from error
@@ -524,7 +526,7 @@ class Placer:
         scheduler: Scheduler,
         invoker: Invoker,
         bundle: Bundle,
-        on_event: Callable[[DelegateEvent], None],
+        on_event: Callable[[Event], None],
     ) -> None:
         self._scheduler, self._invoker, self._bundle = scheduler, invoker, bundle
         self._on_event = on_event
@@ -580,6 +582,13 @@ class Placer:
         """A new stream begins."""
         for accelerator in self.accelerators:
             accelerator.reset()
+
+    def close(self) -> None:
+        """Let go of all interpreters and delegates."""
+        self._where.clear()
+        self._cpu_runs.clear()
+        for accelerator in self.accelerators:
+            accelerator.close()
 
     def _take_off(self, name: str) -> None:
         """Run a graph on the CPU again."""
@@ -687,17 +696,16 @@ class Placer:
 
 
 def _tell(
-    on_event: Callable[[DelegateEvent], None],
+    on_event: Callable[[Event], None],
     scheduler: Scheduler,
     graphs: Iterable[str],
     kind: str,
     delegate: str,
     reason: str,
 ) -> None:
-    event = DelegateEvent(kind, delegate, tuple(graphs), reason, scheduler.now)
-    _log.warning("%s", event)
-    try:
-        on_event(event)
-    except Exception:
-        # an application's mistake must not cost a hop
-        _log.exception("on_event failed")
+    tell(
+        on_event,
+        DelegateEvent(
+            kind=kind, delegate=delegate, graphs=tuple(graphs), reason=reason, seconds=scheduler.now
+        ),
+    )

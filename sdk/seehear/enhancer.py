@@ -6,12 +6,15 @@ and brings a caller's samples and images into the one form they take.
 
 from __future__ import annotations
 
+import math
 import os
+import reprlib
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,13 +22,18 @@ import numpy as np
 from seehear import _core, delegates
 from seehear import bundle as bundles
 from seehear.bundle import Bundle
-from seehear.delegates import DelegateEvent, Placer
-from seehear.errors import BundleError, InputError
+from seehear.delegates import Placer
+from seehear.errors import BundleError, InputError, StateError
+from seehear.events import Event, tell
 from seehear.keys import Key
+from seehear.landmarks import LANDMARKS
 from seehear.runtime import Invoker
 
 #: What `enhance` takes as a video: a path, or (seconds, image) pairs in rising time.
 Video = str | os.PathLike[str] | Iterable[tuple[float, np.ndarray | None]]
+
+#: What `process` takes, and gives back in kind.
+Block = np.ndarray | bytes | bytearray | memoryview
 
 #: Sample rates a stream takes, Hz.
 MIN_RATE, MAX_RATE = 8000, 48000
@@ -36,15 +44,19 @@ _LEAD_IN = 0.5
 # images remembered for the vision times in `stats`
 _RECENT_IMAGES = 1000
 
-# delegate events remembered in `events`
+# events remembered in `events`
 _RECENT_EVENTS = 100
 
 
 class Enhancer:
     """Streaming speech enhancement with one model on one device (E2-E8).
 
-    Make one with `Enhancer.load`. Sound goes through `process` in blocks of any size; images go to `see` from
-    any thread. Times are seconds on the sample clock: 0 is the first sample after `load` or `reset`.
+    Make one with `Enhancer.load`. Sound goes through `process`; images go to `see`. Times are seconds on the
+    sample clock: 0 is the first sample after `load` or `reset`.
+
+    `process`, `flush`, `reset` and `enhance` may come from any thread, but from one at a time: a call into
+    the middle of another raises `StateError`. `see`, `see_mouth`, `see_landmarks`, settings, readings and
+    `close` may come from any thread at any time; `use_delegate` between blocks.
 
     Examples
     --------
@@ -60,6 +72,7 @@ class Enhancer:
         strength: float = 1.0,
         floor_db: float | None = None,
         visual_delay_ms: float | None = None,
+        block: int | None = None,
     ) -> None:
         self._rate = _checked_rate(rate)
         self.bundle = bundle
@@ -71,13 +84,21 @@ class Enhancer:
         # the core holds the invoker and that the core's buffers: a circle that Python does not see
         weakref.finalize(self, self._scheduler.set_invoke, _no_graph).atexit = False
         self.board = "cpu"
-        self.events: deque[DelegateEvent] = deque(maxlen=_RECENT_EVENTS)
-        self.on_event: Callable[[DelegateEvent], None] | None = None
+        self.events: deque[Event] = deque(maxlen=_RECENT_EVENTS)
+        self.on_event: Callable[[Event], None] | None = None
         self._placer = Placer(self._scheduler, self.invoker, bundle, _weakly(self._remember))
         self._emulated: dict[str, str] = {}
-        self._stream = _core.Stream(self._scheduler, rate)
+        self._block = _checked_block_size(block)
+        try:
+            self._stream: Any = _core.Stream(self._scheduler, self._rate, self._block)
+        except ValueError as error:
+            raise InputError(f"{error}") from error
+        self._latency = int(self._stream.latency)
+        self._in_kind: Callable[[np.ndarray], Any] = np.asarray
         self._tracker: Any = None
         self._vision_lock = threading.Lock()
+        self._epoch = 0
+        self._mistimed = False
         self._vision_times: deque[float] = deque(maxlen=_RECENT_IMAGES)
         self._images = self._faces = 0
         self.strength = strength
@@ -100,7 +121,8 @@ class Enhancer:
         delegate_options: Mapping[str, str] | None = None,
         placement: Mapping[str, str] | None = None,
         deadline_ms: float | None = None,
-        on_event: Callable[[DelegateEvent], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        block: int | None = None,
         require_signature: Key | None = None,
     ) -> Enhancer:
         """Load a model and make everything ready; after this no block can fail for a configuration reason.
@@ -112,15 +134,20 @@ class Enhancer:
             this is. By default what the environment variable SEEHEAR_BOARD says, else "cpu". On a board with
             an NPU the lip net goes there, if it fits and the driver is there; else `events` says why not.
         rate : sample rate of the blocks in Hz, 8000..48000.
-        strength : 0 (sound untouched) .. 1 (full enhancement).
+        strength : 0 (sound untouched, to the bit) .. 1 (full enhancement). Above 0 nothing comes through from
+            above the model's band, half its rate: 8 kHz for the models in the package.
         floor_db : least gain in dB, -80..0; by default the bundle's.
         visual_delay_ms : how old an image may be when it is used, 0..500 ms; by default the bundle's (E5).
             Choose at least the time from exposure until `see` returns.
         emulate : run on this computer's processor, with the board's limits enforced on every graph that would
             go to its NPU; "coral-usb:emulate" means the same.
         delegate, delegate_options, placement, deadline_ms : see `use_delegate`.
-        on_event : called with each `DelegateEvent` as it is appended to `events`; it must return quickly, for
-            `process` waits for it.
+        on_event : called with each `Event` as it is appended to `events`; it must return quickly, for
+            `process` or `see` waits for it.
+        block : samples of every block, a multiple of the hop at `rate` (160 at 16 kHz, 441 at 44.1 kHz). The
+            sound then lags by a hop less: at 16 kHz 160 samples, 20 ms sound to sound with the wait for a
+            block of 160. By default blocks may have any size, and lag 319 samples (29.9 ms with blocks of
+            160).
         require_signature : public key that the model must be signed with: bytes, hexadecimal digits, PEM text or
             the path of a file with one of these. By default the one in the environment variable SEEHEAR_KEY; if
             that is not set, signatures are not looked at.
@@ -147,7 +174,7 @@ class Enhancer:
             if delegate is not None:
                 raise InputError("emulate: an emulated board runs on the processor, without a delegate")
             where = delegates.emulate(bundle, target, placement)
-        enhancer = cls(bundle, rate, strength, floor_db, visual_delay_ms)
+        enhancer = cls(bundle, rate, strength, floor_db, visual_delay_ms, block)
         enhancer.on_event = on_event
         if target is not None:
             enhancer.board = target.id
@@ -187,6 +214,7 @@ class Enhancer:
         --------
         >>> enhancer.use_delegate("libedgetpu.so.1", {"device": "usb:0"}, {"lips": "npu"})
         """
+        self._open()
         if deadline_ms is None:
             deadline_ms = 1e3 * delegates.DEADLINE * self.bundle.hop / self.bundle.rate
         if not np.isfinite(deadline_ms) or deadline_ms <= 0:
@@ -197,35 +225,52 @@ class Enhancer:
 
     # --- sound ---
 
-    def process(self, block: np.ndarray) -> np.ndarray:
+    def process(self, block: Block) -> Any:
         """Enhance the next samples.
 
         Parameters
         ----------
-        block : int16, float32 or float64 [n], any n; floats nominally -1..1. NaN counts as 0, and beyond +-4
-            is clamped; both are counted in `stats`.
+        block : int16, float32 or float64, [n] or [n, 1], or bytes that hold int16 (as PyAudio has them). Any
+            n, unless `load` was told a block. Floats nominally -1..1; NaN counts as 0, and beyond +-4 is
+            clamped; both are counted in `stats`.
 
         Returns
         -------
-        numpy.ndarray
-            As many samples of the same dtype, delayed by `latency`. The same samples for any division into
-            blocks.
+        numpy.ndarray or bytes
+            As many samples, in the form of the block, delayed by `latency`. The same samples for any division
+            into blocks.
 
         Raises
         ------
         InputError
-            Not a one-dimensional array of one of these dtypes.
-        """
-        return _run(self._stream, block)
+            Not samples of one channel in one of these forms, or not as many as `load` was told.
+        StateError
+            Another thread is in the middle of a call, or the enhancer is closed; nothing has changed.
 
-    def flush(self) -> np.ndarray:
-        """The `latency` samples still inside, float32; call at the end of the sound, then `reset`."""
-        return np.asarray(self._stream.flush())
+        What a signal handler raises meanwhile (Ctrl-C, say) comes out of here once the block is done.
+        """
+        stream = self._open()
+        samples, in_kind = _samples(block)
+        if self._block and len(samples) != self._block:
+            raise InputError(
+                f"expected blocks of {self._block} samples as `load` was told, got {len(samples)}"
+            )
+        out = stream.process(samples)
+        self._in_kind = in_kind
+        return in_kind(out)
+
+    def flush(self) -> Any:
+        """The `latency` samples still inside, in the form of the last block (float32 [n] before the first);
+        call at the end of the sound, then `reset`."""
+        return self._in_kind(self._open().flush())
 
     def reset(self) -> None:
         """Forget all sound, images and counters, as after `load`. Settings stay."""
+        stream = self._open()
         with self._vision_lock:
-            self._stream.reset()
+            stream.reset()
+            self._epoch += 1
+            self._mistimed = False
             self._placer.reset()
             self._vision_times.clear()
             self._images = self._faces = 0
@@ -237,19 +282,19 @@ class Enhancer:
         samples: np.ndarray,
         rate: int,
         video: Video | None = None,
-        visual_delay_ms: float = 0.0,
+        visual_delay_ms: float | None = None,
         on_hop: Callable[[Enhancer], None] | None = None,
     ) -> np.ndarray:
         """Enhance a whole recording with the code of the stream; `reset` before and after.
 
         Parameters
         ----------
-        samples : [n] or [n, channels] (mixed to one), int16 or float.
+        samples : [n] or [n, channels] (mixed to one), int16, float32 or float64.
         rate : Hz, 8000..48000.
         video : path of a video file, or (seconds, image) pairs in rising time, image as for `see`, or
             landmarks as for `see_landmarks` in its place; time 0 is the first sample. None: sound alone.
-        visual_delay_ms : a file's images need not be waited for, so 0; give the live value to get what a
-            stream gives.
+        visual_delay_ms : how old an image is when it is used, 0..500 ms; by default as live, which is what the
+            model was made for.
         on_hop : called after every hop, for plots and progress.
 
         Returns
@@ -261,30 +306,34 @@ class Enhancer:
         ------
         InputError, MediaError, MissingExtraError
             The samples, or the video, cannot be used.
+        StateError
+            Another thread is in the middle of a call, or the enhancer is closed.
 
         Examples
         --------
         >>> clean = enhancer.enhance(noisy, 16000, video="talker.mp4")
         """
+        self._open()
         samples = np.asarray(samples)
         if samples.ndim == 2 and 1 <= samples.shape[1] <= 64:
-            mixed = samples.mean(axis=1)
+            mixed = _checked_dtype(samples).mean(axis=1)
             samples = (
                 np.rint(mixed).astype(np.int16) if samples.dtype == np.int16 else mixed.astype(np.float32)
             )
-        _checked_block(samples)
+        samples, _ = _samples(samples)
+        rate = _checked_rate(rate)
         live_delay = self.visual_delay_ms
-        self.reset()
-        stream = self._stream if rate == self._rate else _core.Stream(self._scheduler, _checked_rate(rate))
-        stream.reset()
-        images = self._images_of(video) if video is not None else None
-        self.visual_delay_ms = visual_delay_ms
-        try:
-            return self._enhance(stream, samples, rate, images, on_hop)
-        finally:
-            self.visual_delay_ms = live_delay
-            stream.reset()
+        with self._scheduler.held():
             self.reset()
+            stream = _core.Stream(self._scheduler, rate)
+            images = self._images_of(video) if video is not None else None
+            try:
+                if visual_delay_ms is not None:
+                    self.visual_delay_ms = visual_delay_ms
+                return self._enhance(stream, samples, rate, images, on_hop)
+            finally:
+                self.visual_delay_ms = live_delay
+                self.reset()
 
     def _enhance(
         self,
@@ -312,7 +361,7 @@ class Enhancer:
             block = samples[begin:end]
             if len(block) < end - begin:
                 block = np.concatenate([block, silence[: end - begin - len(block)]])
-            out[begin:end] = _run(stream, block)
+            out[begin:end] = stream.process(block)
             begin = end
             if on_hop is not None:
                 on_hop(self)
@@ -335,7 +384,7 @@ class Enhancer:
     # --- images ---
 
     def see(self, image: np.ndarray, t: float) -> bool:
-        """Show an image; may be called from any thread, never delays `process`.
+        """Show an image; may be called from any thread, never delays `process` (but `reset` waits for it).
 
         The face is found and its landmarks are measured in the calling thread.
 
@@ -347,12 +396,16 @@ class Enhancer:
         Returns
         -------
         bool
-            True if a face was found and its landmarks were taken over.
+            True if a face was found and its landmarks were taken over. False also where t is more than a
+            second before or behind the sound: `events` tells it, once, and `stats` counts it
+            (`images_refused`).
 
         Raises
         ------
         InputError
-            Not such an image, t is not finite, or the model is audio-only.
+            Not such an image, t is no finite number, or the model is audio-only.
+        StateError
+            The enhancer is closed.
         MissingExtraError
             OpenCV is not installed.
         """
@@ -364,42 +417,60 @@ class Enhancer:
 
         Parameters
         ----------
-        crop : uint8 (size, size) gray or (size, size, 3) RGB, framed as `FaceTracker.mouth_crop` says.
+        crop : uint8 (size, size) gray or (size, size, 3) RGB, framed as `FaceTracker.track_mouth` says.
         t : as for `see`.
         """
         crop = _checked_image(crop)
-        return self._show(lambda: self._face_tracker().mouth_crop(crop), t)
+        return self._show(lambda: self._face_tracker().track_mouth(crop), t)
 
     def see_landmarks(self, points: np.ndarray | None, t: float) -> bool:
         """Show landmarks found elsewhere.
 
         Parameters
         ----------
-        points : float (50, 2), pixels, x right and y down, in the order of `seehear.landmarks.LANDMARKS`;
-            None or any NaN means that no face was found.
+        points : float (50, 2), pixels, x right and y down, in the order of `seehear.landmarks.LANDMARKS`; or
+            a whole face mesh (468 or 478 points), from which these are taken. A third coordinate is left out.
+            None, or any NaN among the 50, means that no face was found.
         t : as for `see`.
         """
         if points is not None:
-            points = np.asarray(points, np.float32)
-            if points.shape != (50, 2):
-                raise InputError(f"landmarks: expected 50 points (50, 2), got shape {points.shape}")
+            points = _checked_landmarks(points)
         return self._show(lambda: points, t)
 
     def _show(self, find: Callable[[], np.ndarray | None], t: float) -> bool:
+        epoch = self._epoch
+        self._open()
         self._need_vision()
-        if not np.isfinite(t):
-            raise InputError(f"t: expected seconds on the sample clock, got {t}")
+        t = _checked_time(t)
         # one image at a time: the tracker has state, and the core's queue one producer
         with self._vision_lock:
-            begin = time.perf_counter()
-            points = find()
-            self._vision_times.append(time.perf_counter() - begin)
-            self._images += 1
-            face = points is not None and bool(np.isfinite(points).all())
-            self._faces += face
-            points = None if points is None else np.ascontiguousarray(points, np.float32)
-            taken = self._scheduler.see(points, float(t))
-        return face and bool(taken)
+            if self._epoch != epoch:
+                return False  # it waited while the clock was set back: its time is of another stream
+            now = self._scheduler.now
+            if abs(t - now) > self._scheduler.reach:
+                self._images += 1
+                first, self._mistimed = not self._mistimed, True
+                self._scheduler.see(None, t)  # which counts it
+            else:
+                return self._find_and_see(find, t)
+        if first:
+            away = f"{abs(t - now):.2g}".replace("e+0", "e")
+            reason = (
+                f"t is {away} s {'ahead of' if t > now else 'behind'} the sample clock: "
+                "give seconds since the first sample after load or reset"
+            )
+            tell(self._remember, Event(kind="image_time", reason=reason, seconds=now))
+        return False
+
+    def _find_and_see(self, find: Callable[[], np.ndarray | None], t: float) -> bool:
+        begin = time.perf_counter()
+        points = find()
+        self._vision_times.append(time.perf_counter() - begin)
+        self._images += 1
+        face = points is not None and bool(np.isfinite(points).all())
+        self._faces += face
+        points = None if points is None else np.ascontiguousarray(points, np.float32)
+        return bool(self._scheduler.see(points, t)) and face
 
     def _need_vision(self) -> None:
         if not self.bundle.has_vision:
@@ -423,7 +494,7 @@ class Enhancer:
     @property
     def latency(self) -> int:
         """Samples at `rate` by which the output of `process` lags its input."""
-        return int(self._stream.latency)
+        return self._latency
 
     @property
     def strength(self) -> float:
@@ -507,27 +578,45 @@ class Enhancer:
             "delegates_retired": sum(bool(each.retired) for each in used),
         }
 
-    def _remember(self, event: DelegateEvent) -> None:
+    def _remember(self, event: Event) -> None:
         self.events.append(event)
         if self.on_event is not None:
             self.on_event(event)
+
+    # --- life ---
+
+    def close(self) -> None:
+        """Let go of models, interpreters and delegates; `with` does it. A hop that another thread is in ends
+        in peace; every call after it raises `StateError`. Readings stay. May be called again."""
+        self._stream = None
+        self._scheduler.set_invoke(_no_graph)
+        self.invoker.close()
+        self._placer.close()
+        self._tracker = None
+
+    def _open(self) -> Any:
+        """The stream, while there is one."""
+        stream = self._stream
+        if stream is None:
+            raise StateError("this enhancer is closed: load another")
+        return stream
 
     def __enter__(self) -> Enhancer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.reset()
+        self.close()
 
 
 def _no_graph(_: int) -> bool:
     return False
 
 
-def _weakly(method: Callable[[DelegateEvent], None]) -> Callable[[DelegateEvent], None]:
+def _weakly(method: Callable[[Event], None]) -> Callable[[Event], None]:
     """Call a bound method without keeping its object alive."""
     weak = weakref.WeakMethod(method)
 
-    def call(event: DelegateEvent) -> None:
+    def call(event: Event) -> None:
         strong = weak()
         if strong is not None:
             strong(event)
@@ -535,20 +624,78 @@ def _weakly(method: Callable[[DelegateEvent], None]) -> Callable[[DelegateEvent]
     return call
 
 
-def _run(stream: Any, block: np.ndarray) -> np.ndarray:
-    block = _checked_block(block)
-    if block.dtype == np.float64:
-        return np.asarray(stream.process(block.astype(np.float32)), np.float64)
-    return np.asarray(stream.process(np.ascontiguousarray(block)))
-
-
-def _checked_block(block: np.ndarray) -> np.ndarray:
-    if not isinstance(block, np.ndarray) or block.ndim != 1:
+def _samples(block: Block) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
+    """A block as the core takes it, int16 or float32 [n], and what brings the answer into the block's form."""
+    if isinstance(block, (bytes, bytearray, memoryview)):
+        content = bytes(block)
+        if len(content) % 2:
+            raise InputError(f"expected bytes of int16 samples, two each, got {len(content)}")
+        return np.frombuffer(content, np.int16), _as_bytes
+    if not isinstance(block, np.ndarray) or not (
+        block.ndim == 1 or (block.ndim == 2 and block.shape[1] == 1)
+    ):
         shape = f"shape {block.shape}" if isinstance(block, np.ndarray) else type(block).__name__
         raise InputError(f"expected one channel of samples as a numpy array [n], got {shape}")
+    in_kind: Callable[[np.ndarray], Any] = np.asarray
+    if _checked_dtype(block).dtype == np.float64 or block.ndim == 2:
+        in_kind = partial(_as_array, block.dtype, block.shape[1:])
+    single = block.astype(np.float32) if block.dtype == np.float64 else block
+    return np.ascontiguousarray(single.reshape(len(block))), in_kind
+
+
+def _as_bytes(samples: np.ndarray) -> bytes:
+    return samples.tobytes()
+
+
+def _as_array(dtype: np.dtype[Any], channels: tuple[int, ...], samples: np.ndarray) -> np.ndarray:
+    return samples.astype(dtype, copy=False).reshape(-1, *channels)
+
+
+def _checked_dtype(block: np.ndarray) -> np.ndarray:
     if block.dtype not in (np.int16, np.float32, np.float64):
         raise InputError(f"expected samples as int16, float32 or float64, got {block.dtype}")
     return block
+
+
+def _checked_block_size(block: int | None) -> int:
+    """0 stands for any size."""
+    if block is None:
+        return 0
+    if isinstance(block, bool) or not isinstance(block, (int, np.integer)) or not 0 < block < 1 << 30:
+        raise InputError(
+            f"block: expected a number of samples, or None for blocks of any size, got {block!r}"
+        )
+    return int(block)
+
+
+def _checked_time(t: float) -> float:
+    if isinstance(t, (int, float, np.integer, np.floating)) and not isinstance(t, bool):
+        try:
+            if math.isfinite(t):
+                return float(t)
+        except OverflowError:  # an int beyond all floats
+            pass
+    raise InputError(f"t: expected seconds on the sample clock, got {reprlib.repr(t)}")
+
+
+def _checked_landmarks(points: np.ndarray) -> np.ndarray:
+    try:
+        points = np.asarray(points)
+    except ValueError:  # rows of different lengths
+        points = np.empty(0)
+    shape = points.shape
+    if (
+        len(shape) != 2
+        or shape[0] not in (50, 468, 478)
+        or shape[1] not in (2, 3)
+        or points.dtype.kind not in "fiu"
+    ):
+        raise InputError(
+            f"landmarks: expected 50 points (50, 2), or a face mesh (468, 2) or (478, 2), in pixels, "
+            f"got {points.dtype} of shape {shape}"
+        )
+    chosen = points if shape[0] == 50 else points[list(LANDMARKS)]
+    return chosen[:, :2].astype(np.float32)
 
 
 def _checked_rate(rate: int) -> int:

@@ -19,6 +19,12 @@ class InputError(SeehearError, ValueError):
     exit_code = 2
 
 
+class StateError(SeehearError, RuntimeError):
+    """A call that cannot be answered now: the enhancer is closed, or another thread is using it."""
+
+    exit_code = 2
+
+
 class MediaError(SeehearError):
     """A sound or video file is missing, empty, damaged, or holds nothing usable."""
 

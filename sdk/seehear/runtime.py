@@ -309,6 +309,11 @@ class Invoker:
         ]
         scheduler.set_invoke(self)
 
+    def close(self) -> None:
+        """Let go of all interpreters."""
+        self.runs.clear()
+        self.graphs.clear()
+
     def __call__(self, graph: int) -> bool:
         """Run graph number `graph` on the scheduler's buffers; what it raises the scheduler counts."""
         self.runs[graph]()

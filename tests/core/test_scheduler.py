@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import functools
+import pickle
+import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from seehear import _core
+from seehear.errors import StateError
 
 Make = Callable[..., _core.HopScheduler]
 
@@ -83,6 +88,126 @@ def test_an_exception_in_invoke_is_a_counted_failure_with_its_text(make: Make) -
     assert np.all(scheduler.irm == 1)
     scheduler.reset()
     assert scheduler.last_error == ""
+
+
+class Alarm(Exception):
+    """Raised by the signal handlers below."""
+
+
+def raising(error: type[BaseException]) -> Callable[..., None]:
+    def handler(*_: Any) -> None:
+        raise error
+
+    return handler
+
+
+class Handler:
+    def __call__(self, *_: Any) -> None:
+        raise Alarm
+
+    def method(self, *_: Any) -> None:
+        raise Alarm
+
+
+@pytest.mark.parametrize(
+    ("handler", "error"),
+    [
+        (signal.default_int_handler, KeyboardInterrupt),
+        (raising(SystemExit), SystemExit),
+        (raising(Alarm), Alarm),
+        (Handler(), Alarm),
+        (Handler().method, Alarm),
+        (functools.partial(raising(Alarm), 1), Alarm),
+    ],
+    ids=["int", "exit", "function", "object", "method", "partial"],
+)
+def test_what_a_signal_handler_raises_comes_out_of_process_and_costs_no_hop(
+    make: Make, handler: Any, error: type[BaseException]
+) -> None:
+    scheduler, other = make(), make()
+    run = reference.invoke_for(scheduler, reference.manifest(), reference.weights(reference.manifest()))
+    due = [signal.SIGINT]
+
+    def interrupted(graph: int) -> bool:
+        if graph == 1 and due:
+            signal.raise_signal(due.pop())
+        return run(graph)
+
+    scheduler.set_invoke(interrupted)
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        out, expected = np.empty(160, np.float32), np.empty(160, np.float32)
+        with pytest.raises(error):
+            scheduler.process(hop(0), out)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    other.process(hop(0), expected)
+    assert np.array_equal(out, expected)
+    scheduler.process(hop(1), out)  # once
+    other.process(hop(1), expected)
+    assert np.array_equal(out, expected)
+    assert scheduler.counters["audio_failures"] == 0 and scheduler.last_error == ""
+
+
+def test_a_second_signal_in_a_hop_takes_the_first_along(make: Make) -> None:
+    scheduler = make()
+    errors = [KeyboardInterrupt("second"), Alarm("first")]
+
+    def handler(*_: Any) -> None:
+        raise errors.pop()
+
+    def interrupted(graph: int) -> bool:
+        if errors:
+            signal.raise_signal(signal.SIGINT)
+        return True
+
+    scheduler.set_invoke(interrupted)
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(KeyboardInterrupt, match="second") as caught:
+            scheduler.process(hop(), np.empty(160, np.float32))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert str(caught.value.__context__) == "first"
+
+
+def test_a_second_thread_is_refused_while_a_graph_runs(make: Make) -> None:
+    scheduler = make()
+    stream = _core.Stream(scheduler, 16000)
+    running, go_on = threading.Event(), threading.Event()
+
+    def slow(graph: int) -> bool:
+        running.set()
+        return go_on.wait()
+
+    scheduler.set_invoke(slow)
+    out = np.empty(160, np.float32)
+    first = threading.Thread(target=lambda: scheduler.process(hop(), out))
+    first.start()
+    running.wait()
+    calls: list[Callable[[], object]] = [
+        lambda: scheduler.process(hop(), np.empty(160, np.float32)), scheduler.flush, scheduler.reset,
+        lambda: stream.process(hop()), stream.flush, stream.reset, lambda: _core.Stream(scheduler, 8000),
+        scheduler.held().__enter__,
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(StateError, match="for one thread at a time"):
+            call()
+    scheduler.see(None, 0.0)
+    scheduler.strength = 0.5
+    go_on.set()
+    first.join()
+    assert scheduler.counters["hops"] == 1
+    scheduler.process(hop(), out)
+
+
+def test_unpickled_arrays_are_taken(make: Make) -> None:
+    scheduler = make()
+    out = pickle.loads(pickle.dumps(np.empty(160, np.float32)))
+    scheduler.process(pickle.loads(pickle.dumps(hop())), out)
+    stream = _core.Stream(make(), 16000)
+    for block in (hop(), np.arange(160, dtype=np.int16)):
+        assert stream.process(pickle.loads(pickle.dumps(block))).dtype == block.dtype
 
 
 @pytest.mark.parametrize("answer", [False, None, 0])

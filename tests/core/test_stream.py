@@ -37,7 +37,7 @@ def test_latency_at_16_khz_is_shift_plus_a_hop_minus_a_sample(
 @pytest.mark.parametrize("rate", RATES)
 def test_impulse_shift_equals_latency(make: Make, profile: dsp.Profile, rate: int) -> None:
     scheduler = make(profile)
-    scheduler.strength = 0
+    scheduler.set_invoke(lambda graph: False)  # all masks 1
     stream = _core.Stream(scheduler, rate)
     x = np.zeros(rate // 4, np.float32)
     x[1234] = 1
@@ -73,7 +73,7 @@ def test_any_cutting_at_any_rate_gives_the_same_bits(cuts: list[int], rate: int)
 @pytest.mark.parametrize("rate", [16000, 44100])
 def test_flush_completes_the_signal(make: Make, rate: int) -> None:
     scheduler = make()
-    scheduler.strength = 0
+    scheduler.set_invoke(lambda graph: False)  # all masks 1
     stream = _core.Stream(scheduler, rate)
     n = np.arange(rate // 2)
     x = (0.3 * np.sin(2 * np.pi * 440 * n / rate) * np.hanning(len(n))).astype(np.float32)
@@ -89,6 +89,35 @@ def test_int16_in_gives_int16_out_of_the_same_chain(make: Make) -> None:
     assert out.dtype == np.int16 and stream.flush().dtype == np.int16
     expected = _core.Stream(make(), 16000).process(x.astype(np.float32) / 32768)
     assert np.abs(out - 32768.0 * expected).max() <= 0.51
+
+
+@pytest.mark.parametrize("rate", [16000, 48000])
+def test_blocks_of_whole_hops_lag_a_hop_less(make: Make, rate: int) -> None:
+    hop = rate // 100
+    stream, any_size = _core.Stream(make(), rate, 2 * hop), _core.Stream(make(), rate)
+    assert any_size.latency - stream.latency == 159 * rate // 16000 and (stream.block, any_size.block) == (
+        2 * hop,
+        0,
+    )
+    x = noise(40 * hop)
+    early = np.concatenate([in_blocks(stream, x, 2 * hop), stream.flush()])
+    late = np.concatenate([any_size.process(x), any_size.flush()])
+    assert np.array_equal(early[stream.latency :], late[any_size.latency :])
+    with pytest.raises(ValueError, match=f"block must hold {2 * hop} samples"):
+        stream.process(x[:hop])
+    with pytest.raises(ValueError, match=f"multiple of the hop, {hop} samples at {rate} Hz, got 100"):
+        _core.Stream(make(), rate, 100)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_strength_zero_is_the_sound_itself(make: Make, rate: int) -> None:
+    scheduler = make()
+    scheduler.strength = 0
+    stream = _core.Stream(scheduler, rate)
+    for x in (noise(5000), np.arange(-32768, 32768, 13).astype(np.int16)):
+        stream.reset()
+        out = np.concatenate([in_blocks(stream, x, 333), stream.flush()])
+        assert np.array_equal(out[stream.latency :], x) and not out[: stream.latency].any()
 
 
 def test_strided_and_empty_blocks_are_fine(make: Make) -> None:

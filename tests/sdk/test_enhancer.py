@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +22,10 @@ from seehear.errors import (
     MediaError,
     MissingExtraError,
     RuntimeUnavailableError,
+    StateError,
 )
+from seehear.events import Event
+from seehear.landmarks import LANDMARKS
 
 Landmarks = Callable[[float], np.ndarray]
 MakeVideo = Callable[..., Path]
@@ -136,12 +141,14 @@ def test_no_more_images_ends_as_sound_alone(model: Bundle, noisy: np.ndarray, la
 
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000])
 def test_every_rate_keeps_length_and_place(model: Bundle, rate: int) -> None:
-    enhancer = Enhancer.load(model, rate=rate, strength=0.0)
+    enhancer, plain = Enhancer.load(model, rate=rate), Enhancer.load(model)
+    for each in (enhancer, plain):
+        each.scheduler.set_invoke(lambda graph: False)  # all masks 1
     t = np.arange(rate) / rate
     tone = (0.5 * np.sin(2 * np.pi * 440 * t) * np.hanning(rate)).astype(np.float32)
-    for result in (enhancer.enhance(tone, rate), Enhancer.load(model, strength=0.0).enhance(tone, rate)):
+    for result in (enhancer.enhance(tone, rate), plain.enhance(tone, rate)):
         assert len(result) == len(tone)
-        # with strength 0 only the resamplers are left: in step and nearly exact
+        # only the resamplers are left: in step and nearly exact
         assert np.abs(result - tone).max() < 0.01
     delayed = stream(enhancer, tone, 333)
     np.testing.assert_allclose(delayed[enhancer.latency :], tone[: -enhancer.latency], atol=0.01)
@@ -160,12 +167,13 @@ def test_int16_in_int16_out(model: Bundle, noisy: np.ndarray) -> None:
 def test_strange_sound_gives_finite_sound(model: Bundle) -> None:
     enhancer = Enhancer.load(model)
     np.testing.assert_allclose(enhancer.enhance(np.zeros(16000, np.float32), 16000), 0, atol=1e-6)
-    broken = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
+    broken = np.random.default_rng(0).uniform(-1, 1, 16000).astype(np.float32)
     broken[::100] = np.nan
     broken[50::100] = np.inf
     broken[25::100] = 1e30
     assert np.isfinite(enhancer.process(broken)).all()
-    assert sum(enhancer.stats.values()) >= 480
+    stats = enhancer.stats
+    assert (stats["nonfinite_samples"], stats["clamped_samples"]) == (320, 160)
     square = np.where(np.arange(16000) // 40 % 2, 32767, -32768).astype(np.int16)
     assert enhancer.enhance(square, 16000).dtype == np.int16
     for length in (0, 1, 7):
@@ -195,7 +203,59 @@ def test_latency_is_where_an_impulse_comes_out(model: Bundle) -> None:
         impulse = np.zeros(rate // 4, np.float32)
         impulse[1000] = 0.5
         assert np.argmax(np.abs(stream(enhancer, impulse, 123))) == 1000 + enhancer.latency
+        enhancer = Enhancer.load(model, rate=rate)
+        enhancer.scheduler.set_invoke(lambda graph: False)  # through the whole chain, with all masks 1
+        assert np.argmax(np.abs(stream(enhancer, impulse, 123))) == 1000 + enhancer.latency
     assert Enhancer.load(model).latency == 319
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000])
+def test_hop_sized_blocks_lag_a_hop_less(model: Bundle, rate: int) -> None:
+    hop = rate // 100
+    enhancer = Enhancer.load(model, rate=rate, block=2 * hop)
+    assert enhancer.latency < Enhancer.load(model, rate=rate).latency - 0.9 * hop
+    assert Enhancer.load(model, block=160).latency == 160
+    enhancer.scheduler.set_invoke(lambda graph: False)
+    impulse = np.zeros(rate // 4 // hop // 2 * 2 * hop, np.float32)
+    impulse[1000] = 0.5
+    assert np.argmax(np.abs(stream(enhancer, impulse, 2 * hop))) == 1000 + enhancer.latency
+    # a recording may have any length, and any rate
+    assert len(enhancer.enhance(impulse[:1001], 22050)) == 1001
+
+
+def test_hop_sized_blocks_give_the_same_sound(model: Bundle, noisy: np.ndarray) -> None:
+    fast, any_block = Enhancer.load(model, block=160), Enhancer.load(model)
+    early = np.concatenate([stream(fast, noisy, 160), fast.flush()])
+    late = np.concatenate([stream(any_block, noisy, 333), any_block.flush()])
+    np.testing.assert_array_equal(early[160:], late[319:])
+    np.testing.assert_array_equal(fast.enhance(noisy, 16000), any_block.enhance(noisy, 16000))
+
+
+def test_blocks_other_than_load_was_told_are_refused(model: Bundle) -> None:
+    enhancer = Enhancer.load(model, block=320)
+    with pytest.raises(InputError, match="expected blocks of 320 samples as `load` was told, got 160"):
+        enhancer.process(np.zeros(160, np.float32))
+    for arguments, sentence in (
+        ({"block": 100}, "block must be a multiple of the hop, 160 samples at 16000 Hz, got 100"),
+        ({"block": 220, "rate": 22050}, r"block: a hop is 220\.5 samples at 22050 Hz"),
+        ({"block": 0}, "block: expected a number of samples, or None for blocks of any size, got 0"),
+        ({"block": 160.0}, "block: expected a number of samples"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            Enhancer.load(model, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000])
+@pytest.mark.parametrize("block", [None, 1])
+def test_strength_zero_is_the_sound_itself(model: Bundle, rate: int, block: int | None) -> None:
+    size = rate // 100
+    enhancer = Enhancer.load(model, rate=rate, strength=0.0, block=None if block is None else size)
+    sound = np.random.default_rng(0).uniform(-1, 1, 30 * size)
+    for samples in (sound.astype(np.float32), (32767 * sound).astype(np.int16)):
+        enhancer.reset()
+        out = np.concatenate([stream(enhancer, samples, size), enhancer.flush()])
+        np.testing.assert_array_equal(out[enhancer.latency :], samples)
+        np.testing.assert_array_equal(enhancer.enhance(samples, rate), samples)
 
 
 def test_flush_gives_the_rest(model: Bundle, noisy: np.ndarray) -> None:
@@ -214,7 +274,7 @@ def test_images_from_many_threads_are_all_counted(
 
     def camera(number: int) -> None:
         for i in range(200):
-            enhancer.see_landmarks(landmarks(i / 25), i / 25 + number / 1000)
+            enhancer.see_landmarks(landmarks(i / 25), i / 250 + number / 1000)
             alive.set()
 
     threads = [threading.Thread(target=camera, args=(n,)) for n in range(4)]
@@ -271,12 +331,124 @@ def test_wrong_images_are_one_sentence(model: Bundle, image: np.ndarray) -> None
         Enhancer.load(model).see(image, 0.0)
 
 
+def test_what_sound_libraries_hand_over_comes_back_in_kind(model: Bundle, noisy: np.ndarray) -> None:
+    enhancer = Enhancer.load(model)
+    samples = (noisy * 32768).round().astype(np.int16)
+    expected = np.concatenate([stream(enhancer, samples, 160), enhancer.flush()])
+    assert expected.dtype == np.int16
+    as_pyaudio = samples.tobytes()
+    for whole in (as_pyaudio, bytearray(as_pyaudio), memoryview(as_pyaudio)):
+        enhancer.reset()
+        assert enhancer.process(whole) + enhancer.flush() == expected.tobytes()
+    as_sounddevice = noisy[:, None]
+    for dtype in (np.float32, np.float64):
+        enhancer.reset()
+        alone = np.concatenate([enhancer.process(noisy.astype(dtype)), enhancer.flush()])
+        enhancer.reset()
+        column = np.concatenate([enhancer.process(as_sounddevice.astype(dtype)), enhancer.flush()])
+        assert alone.dtype == column.dtype == dtype and column.shape == (len(alone), 1)
+        np.testing.assert_array_equal(column[:, 0], alone)
+    with pytest.raises(InputError, match="expected bytes of int16 samples, two each, got 3"):
+        enhancer.process(b"odd")
+
+
+def test_arrays_from_another_process_are_taken(model: Bundle, noisy: np.ndarray) -> None:
+    enhancer = Enhancer.load(model)
+    for dtype in (np.int16, np.float32, np.float64):
+        block = pickle.loads(pickle.dumps(noisy.astype(dtype)))
+        assert enhancer.process(block).dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.complex64, np.bool_])
+def test_recordings_of_other_dtypes_are_refused_in_any_shape(model: Bundle, dtype: type) -> None:
+    enhancer = Enhancer.load(model)
+    for shape in ((1000,), (1000, 1), (1000, 2)):
+        with pytest.raises(InputError, match="expected samples as int16, float32 or float64, got"):
+            enhancer.enhance(np.zeros(shape, dtype), 16000)
+
+
+def test_recordings_use_images_as_old_as_the_model_was_made_for(
+    model: Bundle, noisy: np.ndarray, landmarks: Landmarks
+) -> None:
+    enhancer = Enhancer.load(model)
+    assert enhancer.visual_delay_ms == model.manifest["visual"]["delay_ms"] == 80
+    timed = [(i / 25, landmarks(i / 25)) for i in range(51)]
+    made_for = enhancer.enhance(noisy, 16000, timed)
+    np.testing.assert_array_equal(made_for, enhancer.enhance(noisy, 16000, timed, visual_delay_ms=80))
+    assert np.abs(made_for - enhancer.enhance(noisy, 16000, timed, visual_delay_ms=0)).max() > 1e-4
+
+
+def test_a_whole_face_mesh_will_do(model: Bundle, noisy: np.ndarray, landmarks: Landmarks) -> None:
+    def mesh(t: float, points: int, coordinates: int) -> np.ndarray:
+        whole = np.full((points, coordinates), np.nan)
+        whole[list(LANDMARKS), :2] = landmarks(t)
+        return whole
+
+    enhancer = Enhancer.load(model)
+    expected = stream_with_face(enhancer, noisy, landmarks)
+    assert enhancer.face_state == "seen"
+    for points, coordinates in ((468, 2), (468, 3), (478, 3)):
+        enhancer.reset()
+        got = stream_with_face(enhancer, noisy, lambda t, p=points, c=coordinates: mesh(t, p, c))  # type: ignore[misc]
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_a_time_of_another_clock_is_told_once(model: Bundle, noisy: np.ndarray, landmarks: Landmarks) -> None:
+    told: list[Event] = []
+    enhancer = Enhancer.load(model, on_event=told.append)
+    face = landmarks(0)
+    assert not any(enhancer.see_landmarks(face, t) for t in (1.7e9, 1.01, -5.0))
+    assert enhancer.stats["images_refused"] == enhancer.stats["images"] == 3
+    assert list(enhancer.events) == told and [(e.kind, e.seconds) for e in told] == [("image_time", 0.0)]
+    assert told[0].reason == (
+        "t is 1.7e9 s ahead of the sample clock: give seconds since the first sample after load or reset"
+    )
+    enhancer.reset()
+    assert not enhancer.see_landmarks(face, -5.0)
+    assert "t is 5 s behind the sample clock" in told[1].reason
+    stream_with_face(enhancer, noisy, landmarks)
+    assert enhancer.face_state == "seen" and len(told) == 2
+
+
+def test_an_event_may_reset(model: Bundle, landmarks: Landmarks) -> None:
+    enhancer = Enhancer.load(model)
+    enhancer.on_event = lambda event: enhancer.reset()
+    assert not enhancer.see_landmarks(landmarks(0), 1.7e9)
+
+
+def test_an_image_that_waited_during_a_reset_is_of_the_old_clock(
+    model: Bundle, noisy: np.ndarray, landmarks: Landmarks
+) -> None:
+    enhancer = Enhancer.load(model)
+    enhancer.process(noisy[:8000])
+    lock = enhancer._vision_lock
+
+    class ResetMeanwhile:
+        def __enter__(self) -> None:
+            enhancer._vision_lock = lock
+            enhancer.reset()
+            lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            lock.release()
+
+    enhancer._vision_lock = ResetMeanwhile()  # type: ignore[assignment]
+    assert not enhancer.see_landmarks(landmarks(0.5), 0.5)
+    assert enhancer.stats["images_queued"] == 0 and not enhancer.events
+
+
 def test_wrong_landmarks_and_times_are_one_sentence(model: Bundle) -> None:
     enhancer = Enhancer.load(model)
     with pytest.raises(InputError, match="expected 50 points"):
         enhancer.see_landmarks(np.zeros((68, 2)), 0.0)
     with pytest.raises(InputError, match="t: expected seconds"):
         enhancer.see_landmarks(None, float("nan"))
+    for t in ("now", None, 1j, True, 10**400, np.zeros(2), float("inf")):
+        with pytest.raises(InputError, match="t: expected seconds on the sample clock, got"):
+            enhancer.see_landmarks(None, t)  # type: ignore[arg-type]
+    for points in (np.zeros((50, 2), complex), np.full((50, 2), "x"), np.zeros(100), "face", [[1], [1, 2]]):
+        with pytest.raises(InputError, match="expected 50 points"):
+            enhancer.see_landmarks(points, 0.0)  # type: ignore[arg-type]
     assert not enhancer.see_landmarks(None, 0.0)
 
 
@@ -320,9 +492,66 @@ def test_missing_opencv_is_named_and_sound_goes_on(
 def test_context_manager_and_exports(model: Bundle, noisy: np.ndarray) -> None:
     with seehear.Enhancer.load(model) as enhancer:
         assert len(enhancer.process(noisy)) == len(noisy)
+    assert set(seehear.__all__) <= set(dir(seehear))
     assert seehear.__version__ and "default" in seehear.available_models()
     with pytest.raises(AttributeError):
         seehear.Enhencer  # noqa: B018
+
+
+def test_a_closed_enhancer_says_so(model: Bundle, noisy: np.ndarray, landmarks: Landmarks) -> None:
+    with Enhancer.load(model) as enhancer:
+        enhancer.process(noisy)
+        graph = weakref.ref(enhancer.invoker.graphs[0])
+    enhancer.close()
+    assert graph() is None
+    for call in (
+        lambda: enhancer.process(noisy), enhancer.flush, enhancer.reset, lambda: enhancer.enhance(noisy, 16000),
+        lambda: enhancer.see(np.zeros((9, 9), np.uint8), 0.0), lambda: enhancer.see_landmarks(None, 0.0),
+        enhancer.use_delegate,
+    ):  # fmt: skip
+        with pytest.raises(StateError, match="this enhancer is closed: load another"):
+            call()
+    assert enhancer.stats["hops"] == 200 and enhancer.latency == 319 and enhancer.face_state == "none"
+
+
+def test_a_hop_in_flight_survives_close(model: Bundle, noisy: np.ndarray) -> None:
+    enhancer = Enhancer.load(model)
+    run = enhancer.invoker.runs[0]
+
+    def close_meanwhile() -> None:
+        run()
+        enhancer.close()
+
+    enhancer.invoker.runs[0] = close_meanwhile
+    assert np.isfinite(enhancer.process(noisy[:1600])).all()
+    with pytest.raises(StateError):
+        enhancer.process(noisy[:1600])
+
+
+def test_a_recording_keeps_other_threads_out_between_its_hops(model: Bundle, noisy: np.ndarray) -> None:
+    enhancer = Enhancer.load(model)
+    expected = enhancer.enhance(noisy, 16000)
+    refused: list[BaseException] = []
+
+    def other() -> None:
+        for call in (
+            lambda: enhancer.process(noisy[:160]), enhancer.flush, enhancer.reset,
+            lambda: enhancer.enhance(noisy, 16000),
+        ):  # fmt: skip
+            try:
+                call()
+            except StateError as error:
+                refused.append(error)
+
+    def on_hop(_: Enhancer) -> None:
+        if not refused:
+            thread = threading.Thread(target=other)
+            thread.start()
+            thread.join()
+
+    np.testing.assert_array_equal(enhancer.enhance(noisy, 16000, on_hop=on_hop), expected)
+    assert len(refused) == 4 and "one thread at a time" in str(refused[0])
+    assert len(enhancer.process(noisy)) == len(noisy)
 
 
 def test_failing_graph_passes_the_sound_through(model: Bundle, noisy: np.ndarray) -> None:
@@ -330,7 +559,7 @@ def test_failing_graph_passes_the_sound_through(model: Bundle, noisy: np.ndarray
     enhancer.scheduler.set_invoke(lambda graph: False)
     delayed = stream(enhancer, noisy, 160)
     np.testing.assert_allclose(delayed[enhancer.latency :], noisy[: -enhancer.latency], atol=1e-5)
-    assert sum(enhancer.stats.values()) > 0
+    assert enhancer.stats["audio_failures"] == enhancer.stats["hops"] == 200
 
 
 def test_unknown_runtime_is_one_sentence(model: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
