@@ -1,6 +1,7 @@
 # make test            everything: C++ tests, lint, types, Python tests against the installed wheel
 # make demo            enhances a clip made here and shows what came of it; VIDEO=clip.mp4 for one of your own
 # make bench           figures of the C++ core, against numpy
+# make robustness      signals, threads, exit and delay of a stream, counted
 # make firmware        builds, runs and measures the firmware example on emulated processors; skips what is not installed
 # make callgrind       instructions per hop of the core against the committed reference
 # make wheels          sdist, and wheels of Python 3.11 for x86-64, aarch64 and armv7l, in dist/
@@ -18,7 +19,7 @@ PACKAGED := $(shell find csrc sdk convert boards -type f ! -path '*/__pycache__/
 WHEEL := build/wheel/.built
 HOST := build/host
 
-.PHONY: test ctest lint pytest demo bench firmware callgrind wheels test-arm clean
+.PHONY: test ctest lint pytest demo bench robustness firmware callgrind wheels test-arm clean
 .DELETE_ON_ERROR:
 
 test: ctest lint pytest
@@ -43,6 +44,9 @@ demo: $(VENV)/.demo
 bench: $(HOST)/CMakeCache.txt
 	$(BIN)/cmake --build $(HOST) --parallel $(JOBS) --target seehear_bench
 	$(BIN)/python benchmarks/core.py --bench $(HOST)/seehear_bench --json build/bench/core.json
+
+robustness: $(VENV)/.test
+	$(BIN)/python benchmarks/robustness.py --json build/bench/robustness.json
 
 firmware: $(VENV)/.test
 	cd build && $(BIN)/python $(CURDIR)/examples/firmware/run.py --build $(CURDIR)/build/firmware

@@ -80,6 +80,15 @@ class Bundle:
         return int(self.manifest["profile"]["hop"])
 
     @property
+    def delays_ms(self) -> tuple[float, float]:
+        """Sound to sound, with blocks of a hop: told so at load (`block=`), and left open to any size.
+
+        The lag, and the wait of a block's first sample for its last.
+        """
+        hop, shift = self.hop, int(self.manifest["latency"]["shift_samples"])
+        return 1e3 * (shift + hop) / self.rate, 1e3 * (shift + hop - 1 + hop) / self.rate
+
+    @property
     def has_vision(self) -> bool:
         """True if the bundle can use images (lip and gate network)."""
         return "lips" in self.manifest["networks"]

@@ -365,12 +365,14 @@ def _info(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(manifest))
         return 0
-    profile, latency = manifest["profile"], manifest["latency"]
+    profile, (hop_sized, any_size) = manifest["profile"], bundle.delays_ms
     lines = [
         f"{bundle.name} ({bundle.source})",
         f"profile    {profile.get('name', '')}: {profile['rate']} Hz, "
-        f"hop {1e3 * profile['hop'] / profile['rate']:g} ms, delay {latency['algorithmic_ms']:g} ms, "
-        f"{len(manifest['bands']['edges']) - 1} bands",
+        f"hop {1e3 * profile['hop'] / profile['rate']:g} ms, {len(manifest['bands']['edges']) - 1} bands",
+        f"delay      {hop_sized:.1f} ms sound to sound in blocks of whole hops (block=), "
+        f"{any_size:.1f} ms where blocks may have any size",
+        f"band       up to {profile['rate'] // 2} Hz; above it nothing comes through, except at strength 0",
     ]
     if bundle.has_vision:
         visual = manifest["visual"]

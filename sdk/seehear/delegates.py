@@ -19,6 +19,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -130,39 +131,43 @@ class Watch:
     """
 
     def __init__(self) -> None:
-        self._go, self._done = threading.Lock(), threading.Lock()
-        self._go.acquire()
-        self._done.acquire()
-        self._task: dict[str, Any] = {}
-        # the thread knows the locks only, so that an unused Watch can go, and take the thread along
-        serve = partial(_serve, self._go, self._done, self._task)
-        threading.Thread(target=serve, name="seehear NPU", daemon=True).start()
-        self._stop = weakref.finalize(self, _stop, self._go, self._task)
+        # the thread knows the queue only, so that an unused Watch can go, and take the thread along
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        threading.Thread(target=_serve, args=(self._jobs,), name="seehear NPU", daemon=True).start()
+        self._stop = weakref.finalize(self, self._jobs.put, None)
         self._stop.atexit = False  # a daemon ends with the process
 
     def run(self, job: Callable[[], None], seconds: float) -> str | None:
-        """Run a job; "" if it ended, else what it raised; None if it did not end: use this no more then."""
-        self._task["job"], self._task["error"] = job, ""
-        self._go.release()
-        if not self._done.acquire(timeout=seconds):
+        """Run a job; "" if it ended, else what it raised; None if it did not end: use this no more then.
+
+        A signal handler may raise out of here; the job then goes on, and the next one waits for its end.
+        """
+        todo = _Job(job)
+        self._jobs.put(todo)
+        if not todo.done.acquire(timeout=seconds):
             self._stop.detach()
             return None
-        return str(self._task["error"])
+        return todo.error
 
 
-def _serve(go: Any, done: Any, task: dict[str, Any]) -> None:
-    while go.acquire() and (job := task.pop("job", None)) is not None:
+class _Job:
+    """What the thread is to do; `done` is free once it has."""
+
+    def __init__(self, run: Callable[[], None]) -> None:
+        self.run, self.error = run, ""
+        self.done = threading.Lock()
+        self.done.acquire()
+
+
+def _serve(jobs: SimpleQueue[_Job | None]) -> None:
+    while (job := jobs.get()) is not None:
         try:
-            job()
+            job.run()
         except Exception as error:  # whatever a runtime makes of a driver's failure
-            task["error"] = " ".join(str(error).split()) or type(error).__name__
+            job.error = " ".join(str(error).split()) or type(error).__name__
+        done = job.done
         del job  # while it waits, the thread keeps no interpreter alive
         done.release()
-
-
-def _stop(go: Any, task: dict[str, Any]) -> None:
-    task.pop("job", None)
-    go.release()
 
 
 class Accelerator:

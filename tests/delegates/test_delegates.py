@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -303,6 +304,24 @@ def test_a_mistake_of_the_application_costs_no_hop(
     enhancer = load(model, fake_npu, "invoke", at=2, on_event=broken)
     same(listen(enhancer), by_cpu)
     assert "on_event failed" in caplog.text and "bus error" in caplog.text
+
+
+def test_a_signal_while_waiting_leaves_the_watch_in_step() -> None:
+    watch, go_on, ran = Watch(), threading.Event(), []
+
+    def first() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        go_on.wait()
+        ran.append(1)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            watch.run(first, 60)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    go_on.set()
+    assert watch.run(lambda: ran.append(2), 60) == "" and ran == [1, 2]
 
 
 def test_an_enhancer_that_is_dropped_goes_with_its_delegate_and_thread(model: Bundle, fake_npu: str) -> None:

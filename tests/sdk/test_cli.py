@@ -239,6 +239,8 @@ def test_bad_lists_are_one_sentence(wav: Path, tmp_path: Path, capsys: Capture) 
 def test_info_shows_the_model(capsys: Capture) -> None:
     assert run("info", "default") == 0
     text = capsys.readouterr().out
+    assert "20.0 ms sound to sound in blocks of whole hops" in text and "29.9 ms where" in text
+    assert "up to 8000 Hz; above it nothing comes through" in text
     assert "16000 Hz" in text and "audio_1" in text and max(map(len, text.splitlines())) < 200
     assert run("info", "--json") == 0
     assert json.loads(capsys.readouterr().out)["format"] == 1
@@ -254,6 +256,7 @@ def test_start_up_and_memory_keep_their_promises(model: Bundle) -> None:
 def test_bench_measures_every_stage(capsys: Capture) -> None:
     assert run("bench", "--seconds", 2, "--json") == 0
     figures = json.loads(capsys.readouterr().out)
+    assert (figures["delay_ms"], figures["delay_any_block_ms"]) == (20.0, 29.94)
     assert set(figures["audio_only"]["stages"]) == {"hop", "core", "audio net"}
     assert {"lips net", "gate net"} <= set(figures["with_face"]["stages"])
     assert run("bench", "--seconds", 1) == 0

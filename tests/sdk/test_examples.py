@@ -37,7 +37,7 @@ def test_enhance_a_file(wav: Path, tmp_path: Path, make_video: Callable[..., Pat
 def test_stream_blocks(wav: Path, make_video: Callable[..., Path]) -> None:
     pytest.importorskip("cv2")
     text = example("stream_blocks.py", wav, make_video())
-    assert "19.9 ms late" in text and re.search("2 s: face (no_face|late), gate 0.00", text)
+    assert "20.0 ms late" in text and re.search("2 s: face (no_face|late), gate 0.00", text)
 
 
 def test_own_landmarks(wav: Path, tmp_path: Path, landmarks: Callable[[float], np.ndarray]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 cv2 = pytest.importorskip("cv2")
 
+from seehear import Enhancer  # noqa: E402
 from seehear.errors import BundleError, InputError, MissingExtraError  # noqa: E402
 from seehear.face_tracker import FaceTracker  # noqa: E402
 from seehear.landmarks import INDEX, LANDMARKS, MIRROR, eye_distance, fit_similarity  # noqa: E402
@@ -199,6 +200,9 @@ def test_an_aligned_mouth_crop_gives_the_same_lip_distances(tracker: FaceTracker
     assert abs(eye_distance(alone) - unit) < 0.05 * unit
     assert abs(opening(alone) - opening(points)) < 0.05
     assert tracker.track_mouth(np.zeros((64, 64), np.uint8)) is None
+    enhancer = Enhancer.load("default")
+    assert enhancer.see_mouth(crop, 0.0) and not enhancer.see_mouth(np.zeros((64, 64), np.uint8), 0.04)
+    assert enhancer.stats["images"] == 2 and enhancer.stats["faces"] == 1
 
 
 def test_tracking_costs_less_than_five_milliseconds_per_image(
