@@ -15,6 +15,8 @@ namespace seehear {
 
 #if defined(__ARM_FEATURE_MVE)
 
+constexpr char kInt8DotName[] = "mve";
+
 inline void Int8Dot4(const int8_t* w, int count, const int8_t* x, int32_t* sums) noexcept {
   int32_t a = 0, b = 0, c = 0, d = 0;
   for (int i = 0; i < count; i += 16) {
@@ -29,6 +31,8 @@ inline void Int8Dot4(const int8_t* w, int count, const int8_t* x, int32_t* sums)
 }
 
 #elif defined(__ARM_FEATURE_DSP)
+
+constexpr char kInt8DotName[] = "dsp";
 
 inline uint32_t Int8Load4(const int8_t* p) noexcept {
   uint32_t word;
@@ -63,6 +67,8 @@ inline void Int8Dot4(const int8_t* w, int count, const int8_t* x, int32_t* sums)
 }
 
 #else
+
+constexpr char kInt8DotName[] = "scalar";
 
 // x is widened once for four rows: then compilers find the multiply-add of 16-bit pairs.
 inline void Int8Dot4(const int8_t* w, int count, const int8_t* x, int32_t* sums) noexcept {

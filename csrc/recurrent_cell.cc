@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "fast_math.h"
+#include "net_kernel.h"
 
 namespace seehear {
 
@@ -19,15 +19,7 @@ void RecurrentCell::Reset() noexcept {
 }
 
 void RecurrentCell::Step(const float* gx, const float* gh) noexcept {
-  const int units = units_;
-  const float* __restrict h = h_.data();
-  float* __restrict next = next_h_.data();
-  for (int i = 0; i < units; ++i) {
-    const float z = Sigmoid(gx[i] + gh[i]);
-    const float r = Sigmoid(gx[units + i] + gh[units + i]);
-    const float n = Tanh(gx[2 * units + i] + r * gh[2 * units + i]);
-    next[i] = z * h[i] + (1.0f - z) * n;
-  }
+  ActiveNetKernel().gru(gx, gh, h_.data(), units_, next_h_.data());
 }
 
 }  // namespace seehear

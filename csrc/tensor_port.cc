@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "fast_math.h"
+#include "net_kernel.h"
 
 namespace seehear {
 
@@ -39,14 +39,8 @@ void TensorPort::Write(const float* values, int offset, int count) noexcept {
     std::memcpy(bytes_.data() + offset * sizeof(float), values, count * sizeof(float));
     return;
   }
-  int8_t* q = reinterpret_cast<int8_t*>(bytes_.data()) + offset;
-  const float scale = spec_.scale, zero = static_cast<float>(spec_.zero_point);
-  for (int i = 0; i < count; ++i) {
-    // Division, not a product with 1 / scale, so that every tool that follows the definition agrees.
-    const float x = Clamp(values[i] / scale, -512.0f, 512.0f);
-    const float rounded = static_cast<float>(static_cast<int>(x + (x < 0.0f ? -0.5f : 0.5f)));
-    q[i] = static_cast<int8_t>(static_cast<int>(Clamp(rounded + zero, -128.0f, 127.0f)));
-  }
+  ActiveNetKernel().quantize(values, count, spec_.scale, spec_.zero_point,
+                             reinterpret_cast<int8_t*>(bytes_.data()) + offset);
 }
 
 bool TensorPort::Read(float* values) const noexcept {
@@ -54,10 +48,8 @@ bool TensorPort::Read(float* values) const noexcept {
     std::memcpy(values, bytes_.data(), bytes_.size());
     return Finite();
   }
-  const int8_t* q = reinterpret_cast<const int8_t*>(bytes_.data());
-  const float scale = spec_.scale;
-  const int zero = spec_.zero_point;
-  for (int i = 0; i < size_; ++i) values[i] = scale * static_cast<float>(q[i] - zero);
+  ActiveNetKernel().dequantize(reinterpret_cast<const int8_t*>(bytes_.data()), size_, spec_.scale,
+                               spec_.zero_point, values);
   return true;
 }
 

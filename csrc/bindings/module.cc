@@ -12,6 +12,7 @@
 #include "lip_features.h"
 #include "lip_geometry.h"
 #include "manifest.h"
+#include "net_kernels.h"
 #include "python_invoke.h"
 #include "recurrent_cell.h"
 #include "resampler.h"
@@ -506,4 +507,5 @@ PYBIND11_MODULE(_core, m) {
   seehear::bindings::BindStream(m);
   seehear::bindings::BindStages(m);
   seehear::bindings::BindFlatModel(m);
+  seehear::bindings::BindNetKernels(m);
 }

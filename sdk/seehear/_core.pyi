@@ -326,6 +326,21 @@ def band_power(spectrum: ArrayLike, edges: Sequence[int], energy: float) -> _F32
 def quantize(values: ArrayLike, scale: float, zero_point: int) -> NDArray[np.int8]:
     """int8 values as graph inputs store them: rounded half away from zero, saturated."""
 
+def net_kernels() -> list[str]:
+    """The core's kernels for nets that this processor can run, "scalar" first, the best last; all give the same bits."""
+
+def net_kernel() -> str:
+    """The kernel in use; from the start the best."""
+
+def use_net_kernel(name: str) -> None:
+    """Have all nets of this process use another of `net_kernels`, for tests and measurements.
+
+    Raises
+    ------
+    ValueError
+        There is none of that name on this processor.
+    """
+
 class FlatModel:
     """What firmware runs: the C interface (csrc/c_api.h) on a flat model.
 
