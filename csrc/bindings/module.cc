@@ -82,6 +82,29 @@ struct PyScheduler {
   std::vector<uint32_t> image;  // of the executor, in whole words: its tables are read in place
 };
 
+// A model of the same shape that was trained anew has other scales: its answers would mean something else
+// here.
+Status CheckScales(Graph& graph, const Vector<GraphSpec>& flat) {
+  for (const GraphSpec& spec : flat) {
+    if (!(spec.name == graph.name())) continue;
+    for (const auto* side : {&spec.inputs, &spec.outputs}) {
+      for (const TensorSpec& theirs : *side) {
+        TensorPort* port = graph.Input(theirs.name.c_str());
+        if (port == nullptr) port = graph.Output(theirs.name.c_str());
+        if (port == nullptr) continue;
+        const TensorSpec& ours = port->spec();
+        if (ours.scale == theirs.scale && ours.zero_point == theirs.zero_point) continue;
+        return Status::Error(
+            "graph %s: the flat model is of another bundle: its tensor %s has scale %g and zero point %d, "
+            "expected %g and %d",
+            graph.name().c_str(), theirs.name.c_str(), theirs.scale, theirs.zero_point, ours.scale,
+            ours.zero_point);
+      }
+    }
+  }
+  return Status::Ok();
+}
+
 void UseFlatModel(PyScheduler& self, const py::bytes& image) {
   const std::string bytes = image;
   std::vector<uint32_t> words((bytes.size() + 3) / 4);
@@ -93,6 +116,7 @@ void UseFlatModel(PyScheduler& self, const py::bytes& image) {
   Check(flat.Open(words.data(), bytes.size()));
   Check(flat.Read(&config, &layers));
   Check(executor.Prepare(&self.core.graphs(), layers));
+  for (Graph& graph : self.core.graphs()) Check(CheckScales(graph, config.graphs));
   self.image = std::move(words);
   self.executor = std::move(executor);
   self.core.set_invoke(self.executor.invoke());

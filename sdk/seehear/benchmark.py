@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from seehear import bundle as bundles
+from seehear import own_process
 from seehear.audio_files import write_wav
 from seehear.bundle import Bundle
 from seehear.enhancer import Enhancer
@@ -141,15 +140,10 @@ def fresh_process(bundle: Bundle, seconds: float) -> dict[str, float]:
         noisy = Path(folder) / "noisy.wav"
         noise = 0.1 * np.random.default_rng(0).standard_normal(int(min(seconds, 10) * bundle.rate))
         write_wav(noisy, noise, bundle.rate)
-        done = subprocess.run(
-            [sys.executable, "-c", _FRESH, bundle.source, str(noisy), os.path.join(folder, "out.wav")],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-    if done.returncode:
-        raise SeehearError(
-            f"the process that measures start-up failed: {done.stderr.strip().splitlines()[-1:]}"
-        )
-    return {key: round(value, 3) for key, value in json.loads(done.stdout.splitlines()[-1]).items()}
+        done = own_process.run(_FRESH, bundle.source, str(noisy), os.path.join(folder, "out.wav"))
+    if done.error:
+        raise SeehearError(f"the process that measures start-up failed: {done.error}")
+    return {key: round(value, 3) for key, value in json.loads(done.output.splitlines()[-1]).items()}
 
 
 def table(figures: dict[str, Any]) -> str:

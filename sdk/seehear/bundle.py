@@ -34,6 +34,8 @@ SUFFIX = ".seehear"
 
 _MANIFEST = "manifest.json"
 _SIGNATURE = "manifest.sig"
+# begins every entry of a zip's directory
+_ENTRY = b"PK\x01\x02"
 _MODELS = Path(__file__).parent / "models"
 # what zipfile and its helpers raise on damaged input; everything else would be a bug of ours
 _DAMAGE = (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, OSError,
@@ -253,7 +255,9 @@ def write_bundle(
     """
     target = Path(path)
     full: dict[str, Any] = copy.deepcopy(dict(manifest))
-    listed = full.get("graphs") or {}
+    listed = full.get("graphs")
+    if not isinstance(listed, dict) or not all(isinstance(entry, dict) for entry in listed.values()):
+        manifest_rules.fail("graphs", "a table of tables", listed)
     if sorted(listed) != sorted(graphs):
         raise BundleError(
             f"expected the graphs of the manifest ({', '.join(sorted(listed))}), got {sorted(graphs)}"
@@ -270,7 +274,10 @@ def write_bundle(
         for key, binary in given.items():
             _stamp(made[key], binary)
     manifest_rules.validate(full)
-    text = json.dumps(full, indent=1, allow_nan=False).encode()
+    try:
+        text = json.dumps(full, indent=1, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"manifest: expected what JSON can hold ({error})") from error
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         # ZipInfo's fixed date of 1980 keeps bundles reproducible byte for byte
@@ -298,11 +305,13 @@ def _members(data: bytes) -> dict[str, bytes]:
         raise BundleError(f"expected at most {MAX_BUNDLE_BYTES} bytes, got {len(data)}: not a seehear bundle")
     if not data:
         raise BundleError("the file is empty")
+    # counted before zipfile reads the directory, which takes it memory and time for every entry
+    entries = data.count(_ENTRY)
+    if entries > MAX_MEMBERS:
+        raise BundleError(f"expected at most {MAX_MEMBERS} members, got {entries}")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = archive.infolist()
-            if len(infos) > MAX_MEMBERS:
-                raise BundleError(f"expected at most {MAX_MEMBERS} members, got {len(infos)}")
             members: dict[str, bytes] = {}
             total = 0
             for info in infos:
@@ -330,11 +339,19 @@ def _parse_manifest(text: bytes) -> dict[str, Any]:
     if len(text) > MAX_MANIFEST_BYTES:
         raise BundleError(f"{_MANIFEST}: expected at most {MAX_MANIFEST_BYTES} bytes, got {len(text)}")
     try:
-        manifest = json.loads(text)
+        manifest = json.loads(text, object_pairs_hook=_table)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{_MANIFEST}: expected JSON ({error})") from error
     manifest_rules.validate(manifest)
     return dict(manifest)
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A table of the manifest; names that come twice would mean one thing to this reader, another to the next."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise ValueError("a name comes twice in one table")
+    return table
 
 
 def _ed25519() -> Any:

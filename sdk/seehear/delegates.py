@@ -45,6 +45,9 @@ DEADLINE = 0.4
 #: Seconds that the first calls may take together: some delegates compile the graph then.
 WARM_UP = 30.0
 
+#: Seconds that loading a library, and building its graphs, may take before it counts as hanging.
+LOADING = 30.0
+
 # inputs on which a delegate must agree with the CPU before it is used
 _TRIALS = 32
 
@@ -59,6 +62,9 @@ _NEAR, _STEPS = 0.1, 2.0
 
 # a float value beyond this is no pre-activation and no mask
 _LARGEST = 1e4
+
+# what neither hung nor crashed in a process of its own: it need not be tried again to be put back to work
+_survived: set[tuple[str, str, frozenset[tuple[str, str]], tuple[int, ...]]] = set()
 
 
 class DelegateError(SeehearError):
@@ -95,22 +101,35 @@ def keep_forever(thing: object) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
-def load_delegate(runtime: Runtime, libraries: Iterable[str], options: Mapping[str, str]) -> tuple[Any, str]:
+def load_delegate(
+    runtime: Runtime, libraries: Iterable[str], options: Mapping[str, str], graphs: Iterable[bytes] = ()
+) -> tuple[Any, str]:
     """The first of the libraries that gives a delegate, and its name.
+
+    Each is first tried, once, in a process of its own, where it may hang or crash without harm: in this one,
+    loading would hold Python's lock for as long as it hangs.
 
     Parameters
     ----------
     runtime : which runtime loads it.
     libraries : names for the system's loader, or paths.
     options : handed to the library as texts.
+    graphs : .tflite contents that will be built with it.
 
     Raises
     ------
     DelegateError
         None does; with what the loader, or the library itself, said of each.
     """
-    tried = []
+    tried, contents = [], list(graphs)
     for library in libraries:
+        trial = runtime.name, library, frozenset(options.items()), tuple(map(hash, contents))
+        if trial not in _survived:
+            fate = runtime.try_delegate(library, options, contents, LOADING).fate
+            if fate:
+                tried.append(f"{library}: {fate}")
+                continue
+            _survived.add(trial)
         try:
             return runtime.load_delegate(library, options), library
         except (ValueError, OSError, AttributeError) as error:
@@ -654,7 +673,8 @@ class Placer:
             if family.delegate is not None:
                 options = {**family.delegate.default_options, **options}
             compiled = self._compiled(board, family, graphs, own=library is not None)
-        delegate, name = load_delegate(self._invoker.runtime, libraries, options)
+        contents = [compiled.get(graph, self._bundle.graphs[graph]) for graph in graphs]
+        delegate, name = load_delegate(self._invoker.runtime, libraries, options, contents)
         clock = partial(getattr, self._scheduler, "now")
         accelerator = Accelerator(name, delegate, deadline, clock, partial(tell, "retired", name))
         try:

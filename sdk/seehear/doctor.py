@@ -7,17 +7,15 @@ or hang, and must not take the doctor with it.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seehear import own_process
 from seehear.boards import Board, Detection, Family, check, detect
 from seehear.boards.checker import PROCESS_MIB, needs_compiling
 from seehear.boards.detector import (
@@ -29,7 +27,7 @@ from seehear.boards.detector import (
 )
 from seehear.boards.profile import INTERFACES, Delegate
 from seehear.errors import RuntimeUnavailableError
-from seehear.runtime import RUNTIMES, discover
+from seehear.runtime import RUNTIMES, Runtime, discover
 
 #: Folders the dynamic loader looks through on the boards' systems, in its order; TRIPLET as Debian has it.
 _FOLDERS = ("lib/TRIPLET", "usr/lib/TRIPLET", "usr/local/lib", "lib", "usr/lib", "lib64", "usr/lib64")
@@ -39,14 +37,6 @@ _UDEV = ("etc/udev/rules.d", "lib/udev/rules.d", "usr/lib/udev/rules.d")
 _PATIENCE_S = 20.0
 
 _LOAD = "import ctypes, sys; getattr(ctypes.CDLL(sys.argv[1]), sys.argv[2])"
-_CREATE = """
-import importlib, json, sys
-parent = importlib.import_module(sys.argv[1].split('.')[0])
-name = sys.argv[1]
-module = parent.lite.experimental if name == 'tensorflow.lite' else importlib.import_module(name)
-module.load_delegate(sys.argv[2], json.loads(sys.argv[3]))
-"""
-
 # the loader's words -> ours; the first that fits counts
 _EXPLANATIONS: tuple[tuple[str, str], ...] = (
     (
@@ -129,27 +119,9 @@ def explain_loader(error: str) -> str:
     return ""
 
 
-def _in_own_process(code: str, *arguments: str) -> str:
-    """Runs a few lines of Python; "" if they end well, else the last line of the error."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", code, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"hangs: no answer in {_PATIENCE_S:.0f} s"
-    if done.returncode < 0:
-        return f"crashes: killed by signal {-done.returncode}"
-    lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
-    return "" if done.returncode == 0 else (lines[-1] if lines else f"exit code {done.returncode}")
-
-
 def load_library(path: Path, symbol: str) -> str:
     """Loads a library in a process of its own and looks for a symbol; "" or the loader's own error."""
-    error = _in_own_process(_LOAD, str(path), symbol)
+    error = own_process.run(_LOAD, str(path), symbol, seconds=_PATIENCE_S).error
     return error.removeprefix("OSError: ").removeprefix("AttributeError: ")
 
 
@@ -373,21 +345,21 @@ def placement_findings(board: Board, manifest: Mapping[str, Any]) -> list[Findin
     return findings
 
 
-def runtime_findings(graph: bytes | None) -> tuple[list[Finding], str]:
-    """The TFLite runtime, probed by building an interpreter; its module as the second value, "" without."""
+def runtime_findings(graph: bytes | None) -> tuple[list[Finding], Runtime | None]:
+    """The TFLite runtime, probed by building an interpreter; the second value is None without one."""
     if graph is None:
-        return [Finding("note", "TFLite runtime", "not probed: no bundle to build an interpreter from")], ""
+        return [Finding("note", "TFLite runtime", "not probed: no bundle to build an interpreter from")], None
     try:
         runtime = discover(graph)
     except RuntimeUnavailableError as error:
-        return [Finding("error", "TFLite runtime", str(error))], ""
-    return [Finding("ok", "TFLite runtime", f"{runtime.name} {runtime.version}")], RUNTIMES[runtime.name]
+        return [Finding("error", "TFLite runtime", str(error))], None
+    return [Finding("ok", "TFLite runtime", f"{runtime.name} {runtime.version}")], runtime
 
 
-def create_findings(path: Path, delegate: Delegate, module: str) -> list[Finding]:
+def create_findings(path: Path, delegate: Delegate, runtime: Runtime) -> list[Finding]:
     """Lets the runtime create the delegate, as the enhancer would, in a process of its own."""
-    error = _in_own_process(_CREATE, module, str(path), json.dumps(dict(delegate.default_options)))
-    what = f"delegate {path.name} in {module}"
+    error = runtime.try_delegate(str(path), delegate.default_options, (), _PATIENCE_S).error
+    what = f"delegate {path.name} in {RUNTIMES[runtime.name]}"
     if not error:
         return [Finding("ok", what, "is created")]
     plain = explain_loader(error) or "the library loads but finds no device, or this user may not open it"
@@ -434,10 +406,10 @@ def diagnose(
     environment = os.environ if environment is None else environment
     found = detect(root) if board is None else [Detection(board, ("named by the caller",))]
     findings = system_findings(root, found)
-    module = ""
+    runtime = None
     if live:
-        runtime, module = runtime_findings(graph)
-        findings += runtime
+        probed, runtime = runtime_findings(graph)
+        findings += probed
     for each in found:
         findings += memory_findings(root, each.board, manifest) if each is found[0] else []
         for number, npu in enumerate(each.board.npus):
@@ -453,8 +425,8 @@ def diagnose(
                 if family.delegate
                 else None
             )
-            if load and module and path and family.interface == "tflite-delegate" and family.delegate:
-                findings += create_findings(path, family.delegate, module)
+            if load and runtime and path and family.interface == "tflite-delegate" and family.delegate:
+                findings += create_findings(path, family.delegate, runtime)
         if manifest is not None:
             findings += placement_findings(each.board, manifest)
     return findings

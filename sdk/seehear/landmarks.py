@@ -37,6 +37,9 @@ LIP_POINTS: tuple[int, ...] = tuple(range(LIPS))
 #: mouth centre.
 FACE_ANCHORS = np.array([-0.5 + 0.0j, 0.5 + 0.0j, 0.0 + 1.2j])
 
+#: Mesh numbers that `anchors` needs: the corners of both eyes, and four points of the mouth.
+ANCHORS: tuple[int, ...] = (33, 133, 362, 263, 61, 291, 0, 17)
+
 _MIRROR_MESH = (
     (61, 291), (146, 375), (91, 321), (181, 405), (84, 314), (185, 409), (40, 270), (39, 269), (37, 267),
     (78, 308), (95, 324), (88, 318), (178, 402), (87, 317), (191, 415), (80, 310), (81, 311), (82, 312),
@@ -78,7 +81,7 @@ def anchors(points: np.ndarray) -> np.ndarray:
     def mean(*mesh: int) -> np.ndarray:
         return z[..., [INDEX[m] for m in mesh]].mean(-1)
 
-    return np.stack([mean(33, 133), mean(362, 263), mean(61, 291, 0, 17)], -1)
+    return np.stack([mean(*ANCHORS[:2]), mean(*ANCHORS[2:4]), mean(*ANCHORS[4:])], -1)
 
 
 def fit_similarity(reference: np.ndarray, points: np.ndarray) -> tuple[complex, complex]:

@@ -1,16 +1,18 @@
 """What a bundle's manifest must say (format 1), checked once so that nothing behind it has to doubt it.
 
 The checks are sentences: "manifest: profile.hop: expected a whole number of 1 or more, got 'ten'". Shapes of
-the networks are checked against the graphs here; the graphs' own tensors are checked against the manifest
-when they are built (runtime.py).
+the networks and the landmark nets are checked against the graphs here; the graphs' own tensors are checked
+against the manifest when they are built (runtime.py). Whatever passes here the core takes, and whoever wrote the
+manifest, no number in it makes what reads it slow or large.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 import re
-from collections.abc import Mapping
+import reprlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from seehear.errors import BundleError
@@ -24,13 +26,32 @@ LIP_FEATURES = 24
 #: A graph's file name: one plain name, no folders, nothing a file system could trip over.
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
+#: Most layers of a network, units of a layer, masks per image, and pixels along a landmark net's crop.
+MAX_LAYERS, MAX_UNITS, MAX_MASKS, MAX_CROP = 16, 4096, 64, 256
+
+#: Sample rates in Hz, and lengths of the analysis window in samples.
+RATES, WINDOWS = (8000, 48000), tuple(1 << n for n in range(5, 14))
+
+# the name of a graph, a tensor or an accelerator: it may appear in any message
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,99}")
+_LONGEST_TEXT = 1000
+_DEEPEST = 32
+# the core computes in float32: beyond these a number would become 0 or infinite there
+_SMALLEST, _LARGEST = 1e-30, 1e30
+_MOST = 10**9
+_show = reprlib.Repr()
+_show.maxlevel, _show.maxstring, _show.maxother, _show.maxlong = 3, 90, 90, 90
+
 _DTYPES = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "float32": (0, 0)}
 _NET_INPUTS = ("features", "irm", "ibm", "product", "lips")
 
 
 def fail(where: str, expected: str, got: Any) -> NoReturn:
     """Raise the one sentence every manifest error has."""
-    shown = repr(got)
+    try:
+        shown = _show.repr(got)
+    except ValueError:  # a number of more digits than Python prints
+        shown = "a number of thousands of digits"
     if len(shown) > 80:
         shown = shown[:77] + "..."
     raise BundleError(f"manifest: {where}: expected {expected}, got {shown}")
@@ -48,44 +69,66 @@ def _table(value: Any, where: str) -> Mapping[str, Any]:
     return value
 
 
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value:
-        fail(where, "a text", value)
+def _names(value: Any, where: str) -> Mapping[str, Any]:
+    """A table whose keys name graphs, tensors and the like."""
+    for key in _table(value, where):
+        if not isinstance(key, str) or not _NAME.fullmatch(key):
+            fail(where, "names of at most 100 letters, digits and _ . : / -", key)
     return value
 
 
-def _whole(value: Any, where: str, low: int = 1, high: int = 1 << 31) -> int:
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not value:
+        fail(where, "a text", value)
+    if len(value) > _LONGEST_TEXT or not value.isprintable():
+        fail(where, f"a text of at most {_LONGEST_TEXT} characters, all printable", value)
+    return value
+
+
+def _whole(value: Any, where: str, low: int = 1, high: int = _MOST) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        limit = f"of {low} or more" if high == 1 << 31 else f"from {low} to {high}"
+        limit = f"of {low} or more" if high == _MOST else f"from {low} to {high}"
         fail(where, f"a whole number {limit}", value)
     return value
 
 
-def _number(value: Any, where: str, low: float = -math.inf, high: float = math.inf) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        fail(where, "a finite number", value)
+def _number(value: Any, where: str, low: float = -_LARGEST, high: float = _LARGEST) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_LARGEST <= value <= _LARGEST:
+        fail(where, f"a finite number (at most {_LARGEST:g})", value)
     if not low <= value <= high:
         fail(where, f"a number from {low:g} to {high:g}", value)
     return float(value)
 
 
-def _positive(value: Any, where: str) -> float:
-    if _number(value, where) <= 0:
+def _positive(value: Any, where: str, high: float = _LARGEST) -> float:
+    if _number(value, where) < _SMALLEST:
         fail(where, "a number above 0", value)
-    return float(value)
+    return _number(value, where, high=high)
 
 
-def _numbers(value: Any, where: str, length: int, positive: bool = False) -> None:
+def _numbers(value: Any, where: str, length: int, positive: bool = False, high: float = _LARGEST) -> None:
     if not isinstance(value, list) or len(value) != length:
         fail(where, f"a list of {length} numbers", value)
     for i, item in enumerate(value):
-        (_positive if positive else _number)(item, f"{where}[{i}]")
+        _number(item, f"{where}[{i}]", -high, high)
+        if positive:
+            _positive(item, f"{where}[{i}]")
 
 
-def _list(value: Any, where: str) -> list[Any]:
+def _list(value: Any, where: str, most: int = _MOST) -> list[Any]:
     if not isinstance(value, list) or not value:
         fail(where, "a list with at least one entry", value)
+    if len(value) > most:
+        fail(where, f"a list of at most {most} entries", f"{len(value)} entries")
     return value
+
+
+def _check_depth(value: Any, left: int = _DEEPEST) -> None:
+    if isinstance(value, (dict, list)):
+        if not left:
+            raise BundleError(f"manifest: expected at most {_DEEPEST} levels, got more")
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_depth(item, left - 1)
 
 
 def validate(manifest: Any) -> None:
@@ -103,19 +146,20 @@ def validate(manifest: Any) -> None:
     manifest = _table(manifest, "manifest")
     if manifest.get("format") != FORMAT:
         fail("format", f"{FORMAT} (the only one this seehear reads; update seehear)", manifest.get("format"))
+    _check_depth(manifest)
     _text(_get(manifest, "name", ""), "name")
     _text(_get(manifest, "version", ""), "version")
     profile = _profile(_table(_get(manifest, "profile", ""), "profile"))
     bands = _bands(_table(_get(manifest, "bands", ""), "bands"), profile["analysis"])
     _features(_table(_get(manifest, "features", ""), "features"), bands)
-    graphs = _table(_get(manifest, "graphs", ""), "graphs")
+    graphs = _names(_get(manifest, "graphs", ""), "graphs")
     for name, graph in graphs.items():
         _graph(_table(graph, f"graphs.{name}"), f"graphs.{name}")
     files = [
         entry["file"] for graph in graphs.values() for entry in (graph, *graph.get("compiled", {}).values())
     ]
-    for file in files:
-        if files.count(file) > 1:
+    for file, count in Counter(files).items():
+        if count > 1:
             raise BundleError(f"manifest: graphs: the file {file!r} is named twice")
     fusion = _table(_get(manifest, "fusion", ""), "fusion")
     if _get(fusion, "form", "fusion.") not in ("product", "av"):
@@ -126,6 +170,9 @@ def validate(manifest: Any) -> None:
     if "visual" in manifest or "lips" in networks:
         masks = _visual(_table(_get(manifest, "visual", ""), "visual"), profile)
     _networks(networks, graphs, bands, masks, fusion["form"])
+    _vision(_table(manifest.get("vision", {}), "vision"), graphs)
+    for key in ("training", "licence", "scores"):
+        _table(manifest.get(key, {}), key)
     latency = _table(_get(manifest, "latency", ""), "latency")
     shift = _whole(_get(latency, "shift_samples", "latency."), "latency.shift_samples")
     if shift != profile["synthesis"] - profile["hop"]:
@@ -134,10 +181,16 @@ def validate(manifest: Any) -> None:
 
 
 def _profile(profile: Mapping[str, Any]) -> dict[str, int]:
-    out = {key: _whole(_get(profile, key, "profile."), f"profile.{key}", 1, 1 << 16)
-           for key in ("rate", "analysis", "synthesis", "hop")}  # fmt: skip
+    _text(profile.get("name", "unnamed"), "profile.name")
+    limits = {"rate": RATES, "analysis": (1, WINDOWS[-1])}
+    out = {
+        key: _whole(_get(profile, key, "profile."), f"profile.{key}", *limits.get(key, (1, 1 << 16)))
+        for key in ("rate", "analysis", "synthesis", "hop")
+    }
     if out["synthesis"] != 2 * out["hop"]:
         fail("profile.synthesis", f"twice the hop = {2 * out['hop']}", out["synthesis"])
+    if out["analysis"] not in WINDOWS:
+        fail("profile.analysis", f"a power of two from {WINDOWS[0]} to {WINDOWS[-1]}", out["analysis"])
     if out["analysis"] < out["synthesis"]:
         fail("profile.analysis", f"at least the synthesis window = {out['synthesis']}", out["analysis"])
     return out
@@ -167,9 +220,11 @@ def _features(features: Mapping[str, Any], bands: int) -> None:
 
 def _visual(visual: Mapping[str, Any], profile: Mapping[str, int]) -> int:
     rate = _positive(_get(visual, "rate", "visual."), "visual.rate")
-    masks = _whole(_get(visual, "masks_per_image", "visual."), "visual.masks_per_image", 1, 1000)
-    hops = profile["rate"] / profile["hop"] / rate
-    if abs(hops - masks) > 1e-9:
+    if rate != int(rate):
+        fail("visual.rate", "a whole number of images a second", rate)
+    masks = _whole(_get(visual, "masks_per_image", "visual."), "visual.masks_per_image", 1, MAX_MASKS)
+    if int(rate) * masks * profile["hop"] != profile["rate"]:
+        hops = profile["rate"] / profile["hop"] / rate
         fail("visual.masks_per_image", f"hops per image = {hops:g}", masks)
     _number(_get(visual, "delay_ms", "visual."), "visual.delay_ms", 0, 500)
     _numbers(_get(visual, "mean", "visual."), "visual.mean", LIP_FEATURES)
@@ -192,11 +247,11 @@ def _file(entry: Mapping[str, Any], where: str) -> None:
 
 def _compiled(compiled: Mapping[str, Any], where: str) -> None:
     """Accelerator -> file, the tool that made it, and what the tool estimates (cycles, ms, sram_kib)."""
-    for key, made in compiled.items():
+    for key, made in _names(compiled, where).items():
         here = f"{where}.{key}"
         _file(_table(made, here), here)
         _text(_get(made, "tool", here + "."), here + ".tool")
-        for name, value in _table(made.get("estimate", {}), here + ".estimate").items():
+        for name, value in _names(made.get("estimate", {}), here + ".estimate").items():
             _number(value, f"{here}.estimate.{name}", 0)
 
 
@@ -207,7 +262,7 @@ def _graph(graph: Mapping[str, Any], where: str) -> None:
     for i, operator in enumerate(_list(_get(graph, "operators", where + "."), where + ".operators")):
         _text(operator, f"{where}.operators[{i}]")
     for side in ("inputs", "outputs"):
-        tensors = _table(_get(graph, side, where + "."), f"{where}.{side}")
+        tensors = _names(_get(graph, side, where + "."), f"{where}.{side}")
         if not tensors:
             fail(f"{where}.{side}", "at least one tensor", dict(tensors))
         for name, tensor in tensors.items():
@@ -218,7 +273,7 @@ def _tensor(tensor: Mapping[str, Any], where: str) -> None:
     for i, size in enumerate(_list(_get(tensor, "shape", where + "."), where + ".shape")):
         _whole(size, f"{where}.shape[{i}]", 1, 1 << 24)
     dtype = _get(tensor, "dtype", where + ".")
-    if dtype not in _DTYPES:
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
         fail(where + ".dtype", " or ".join(_DTYPES), dtype)
     if dtype != "float32":
         _positive(_get(tensor, "scale", where + "."), where + ".scale")
@@ -239,7 +294,7 @@ def _networks(
     roles = {"audio": {"irm": bands}, "lips": {"ibm": masks * bands}, "gate": {"gate": bands}}
     if form == "av":
         roles["gate"]["mask_av"] = bands
-    allowed = {"audio": ("features",), "lips": ("lips",), "gate": _NET_INPUTS[:4]}
+    allowed = {"audio": ("features",), "lips": ("lips",), "gate": _NET_INPUTS}
     for name, network in networks.items():
         _network(
             _table(network, f"networks.{name}"),
@@ -260,21 +315,21 @@ def _network(
     allowed: tuple[str, ...],
 ) -> None:
     width = 0
-    for i, item in enumerate(_list(_get(network, "inputs", where + "."), where + ".inputs")):
+    for i, item in enumerate(_list(_get(network, "inputs", where + "."), where + ".inputs", MAX_LAYERS)):
         if item not in allowed:
             fail(f"{where}.inputs[{i}]", " or ".join(allowed), item)
         width += widths[item]
     cell = _get(network, "cell", where + ".")
     if cell != "gru":
         fail(where + ".cell", "'gru'", cell)
-    for i, layer in enumerate(_list(_get(network, "layers", where + "."), where + ".layers")):
+    for i, layer in enumerate(_list(_get(network, "layers", where + "."), where + ".layers", MAX_LAYERS)):
         here = f"{where}.layers[{i}]"
         layer = _table(layer, here)
-        units = _whole(_get(layer, "units", here + "."), here + ".units", 1, 1 << 16)
+        units = _whole(_get(layer, "units", here + "."), here + ".units", 1, MAX_UNITS)
         outputs = {"gx": 3 * units, "gh": 3 * units}
         _shapes(graphs, _get(layer, "graph", here + "."), here, {"x": width, "h": units}, outputs)
         width = units
-    heads = _table(_get(network, "outputs", where + "."), where + ".outputs")
+    heads = _names(_get(network, "outputs", where + "."), where + ".outputs")
     if sorted(map(str, heads.values())) != sorted(roles):
         fail(where + ".outputs", f"one tensor for each of {', '.join(roles)}", dict(heads))
     head = _get(network, "head", where + ".")
@@ -282,9 +337,13 @@ def _network(
 
 
 def _shapes(
-    graphs: Mapping[str, Any], name: Any, where: str, inputs: Mapping[str, int], outputs: Mapping[str, int]
+    graphs: Mapping[str, Any],
+    name: Any,
+    where: str,
+    inputs: Mapping[str, int | Sequence[int]],
+    outputs: Mapping[str, int | Sequence[int]],
 ) -> None:
-    """The graph has exactly these tensors, each [1, n], int8 or float32 (what the core converts)."""
+    """The graph has exactly these tensors, each [1, n] or as said, int8 or float32 (what the core converts)."""
     if not isinstance(name, str) or name not in graphs:
         fail(where, f"the name of one of the graphs ({', '.join(graphs)})", name)
     for side, wanted in (("inputs", inputs), ("outputs", outputs)):
@@ -292,9 +351,60 @@ def _shapes(
         if sorted(tensors) != sorted(wanted):
             fail(f"graphs.{name}.{side}", f"the tensors {', '.join(sorted(wanted))}", sorted(tensors))
         for key, size in wanted.items():
-            if tensors[key]["shape"] != [1, size]:
-                fail(
-                    f"graphs.{name}.{side}.{key}.shape", f"[1, {size}] (from {where})", tensors[key]["shape"]
-                )
+            here, shape = f"graphs.{name}.{side}.{key}", [1, size] if isinstance(size, int) else list(size)
+            if tensors[key]["shape"] != shape:
+                fail(f"{here}.shape", f"{shape} (from {where})", tensors[key]["shape"])
             if tensors[key]["dtype"] not in ("int8", "float32"):
-                fail(f"graphs.{name}.{side}.{key}.dtype", "int8 or float32", tensors[key]["dtype"])
+                fail(f"{here}.dtype", "int8 or float32", tensors[key]["dtype"])
+
+
+def _vision(vision: Mapping[str, Any], graphs: Mapping[str, Any]) -> None:
+    """The landmark nets (face_tracker.py), if the bundle brings them."""
+    if "nets" not in vision:
+        return
+    from seehear.landmarks import (
+        ANCHORS,
+        LANDMARKS,
+    )  # brings numpy, which a bundle without eyes can do without
+
+    if _get(vision, "landmarks", "vision.") != list(LANDMARKS):
+        fail("vision.landmarks", f"the {len(LANDMARKS)} points of this seehear", vision["landmarks"])
+    _number(vision.get("search_period", 0), "vision.search_period", 0, 60)
+    nets = _table(vision["nets"], "vision.nets")
+    if sorted(map(str, nets)) != ["face", "mouth"]:
+        fail("vision.nets", "face and mouth", sorted(map(str, nets)))
+    for role, needed in (("face", ANCHORS), ("mouth", ())):
+        where = f"vision.nets.{role}"
+        _landmark_net(_table(nets[role], where), where, graphs, LANDMARKS, needed)
+
+
+def _landmark_net(
+    net: Mapping[str, Any],
+    where: str,
+    graphs: Mapping[str, Any],
+    landmarks: Sequence[int],
+    needed: Sequence[int],
+) -> None:
+    crop = _table(_get(net, "crop", where + "."), where + ".crop")
+    size = _whole(_get(crop, "size", where + ".crop."), where + ".crop.size", 8, MAX_CROP)
+    _number(_get(crop, "half", where + ".crop."), where + ".crop.half", 0.01, 100)
+    _number(_get(crop, "down", where + ".crop."), where + ".crop.down", -100, 100)
+    points = _list(_get(net, "points", where + "."), where + ".points", len(landmarks))
+    for i, point in enumerate(points):
+        _whole(point, f"{where}.points[{i}]", 0)
+        if point not in landmarks or point in points[:i]:
+            fail(f"{where}.points[{i}]", "one of the landmarks, once", point)
+    for point in needed:
+        if point not in points:
+            fail(f"{where}.points", f"the point {point} among them", points)
+    _numbers(_get(net, "mean", where + "."), where + ".mean", 2 * len(points), high=1e3)
+    basis = _list(_get(net, "basis", where + "."), where + ".basis")
+    if len(basis) != 2 * len(points):
+        fail(where + ".basis", f"{2 * len(points)} rows", f"{len(basis)} rows")
+    width = len(_list(basis[0], where + ".basis[0]"))
+    for i, row in enumerate(basis):
+        _numbers(row, f"{where}.basis[{i}]", width, high=1e3)
+    threshold = _number(_get(net, "threshold", where + "."), where + ".threshold", 0, 1)
+    _number(net.get("keep", threshold), where + ".keep", 0, 1)
+    wanted = {"x": (1, size, size, 1)}
+    _shapes(graphs, _get(net, "graph", where + "."), where, wanted, {"shape": width, "score": 1})

@@ -13,16 +13,20 @@ is a crash, not an error.
 from __future__ import annotations
 
 import importlib
+import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
+from seehear import bundle as bundles
+from seehear import own_process
 from seehear.bundle import Bundle
 from seehear.errors import BundleError, InputError, RuntimeUnavailableError
+from seehear.own_process import Ended
 
 #: Importable modules with an `Interpreter`, in the order in which they are tried.
 RUNTIMES: dict[str, str] = {
@@ -44,13 +48,30 @@ class Runtime:
     interpreter: Callable[..., Any]
     module: Any
 
+    def build(self, content: bytes, delegates: Sequence[Any] = ()) -> Any:
+        """An interpreter of a graph, on one thread, ready to run; `content` must outlive it."""
+        options: dict[str, Any] = {}
+        if delegates:
+            # XNNPACK is a delegate too: without it, one that took nothing can be told from one that works
+            options["experimental_delegates"] = list(delegates)
+            options["experimental_op_resolver_type"] = self._extra(
+                "OpResolverType"
+            ).BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        interpreter = self.interpreter(model_content=content, num_threads=1, **options)
+        interpreter.allocate_tensors()
+        return interpreter
+
     def load_delegate(self, library: str, options: Mapping[str, str]) -> Any:
         """Load an external delegate; raises whatever the runtime raises (`seehear.delegates` explains it)."""
         return self._extra("load_delegate")(library, dict(options))
 
-    def without_xnnpack(self) -> Any:
-        """The value of `experimental_op_resolver_type` that leaves to the CPU what a delegate does not take."""
-        return self._extra("OpResolverType").BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    def try_delegate(
+        self, library: str, options: Mapping[str, str], graphs: Iterable[bytes], seconds: float
+    ) -> Ended:
+        """Load a delegate, and build graphs with it, in a process of its own: it may hang or crash."""
+        contents = list(graphs)
+        order = json.dumps([self.name, library, dict(options), [len(content) for content in contents]])
+        return own_process.run(_TRY, order, seconds=seconds, content=b"".join(contents))
 
     def _extra(self, name: str) -> Any:
         module = (
@@ -101,15 +122,40 @@ class Scheduler(Protocol):
     def set_invoke(self, fn: Callable[[int], bool]) -> None: ...
 
 
+# Ends on the spot, while all it made is alive: taking a driver apart is one more way to hang or crash, and of a
+# half-built delegate the runtimes would hand a null pointer to the library.
+_TRY = """
+import json, os, sys
+from seehear import runtime
+name, library, options, sizes = json.loads(sys.argv[1])
+try:
+    chosen = runtime.use(name)
+    delegate = chosen.load_delegate(library, options)
+    kept = [chosen.build(sys.stdin.buffer.read(size), [delegate]) for size in sizes]
+except Exception as error:
+    print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    os._exit(1)
+os._exit(0)
+"""
+
 _found: dict[str, Runtime] = {}
 
 
+def use(name: str) -> Runtime:
+    """The runtime of this name, imported; raises whatever importing it raises."""
+    # the parent first: tensorflow.lite is an attribute that is loaded on demand, not a module of its own
+    parent = importlib.import_module(name)
+    module = parent.lite if name == "tensorflow" else importlib.import_module(RUNTIMES[name])
+    return Runtime(name, str(getattr(parent, "__version__", "unknown")), module.Interpreter, module)
+
+
 def discover(content: bytes) -> Runtime:
-    """The first runtime that can build an interpreter from this graph.
+    """The first runtime that works, found out by building an interpreter.
 
     Parameters
     ----------
-    content : bytes of a .tflite file, from a bundle whose hashes were checked.
+    content : bytes of a .tflite file, from a bundle whose hashes were checked. Should no runtime take it, a graph
+        of the shipped model tells whether graph or runtimes are at fault: `Graph` says what is wrong with a graph.
 
     Raises
     ------
@@ -121,28 +167,30 @@ def discover(content: bytes) -> Runtime:
         return _found[forced]
     if forced and forced not in RUNTIMES:
         raise RuntimeUnavailableError(f"{FORCE}: expected one of {', '.join(RUNTIMES)}, got {forced!r}")
-    tried = []
+    tried, advice = [], "pip install 'seehear[runtime]'"
     for name in [forced] if forced else RUNTIMES:
         try:
-            # the parent first: tensorflow.lite is an attribute that is loaded on demand, not a module of its
-            # own
-            parent = importlib.import_module(name)
-            module = parent.lite if name == "tensorflow" else importlib.import_module(RUNTIMES[name])
-            module.Interpreter(model_content=content, num_threads=1).allocate_tensors()
+            runtime = use(name)
+            try:
+                runtime.build(content)
+            except (ValueError, RuntimeError):
+                runtime.build(_sound_graph())
         except ModuleNotFoundError as error:
             tried.append(f"{name}: not installed" if error.name == name else f"{name}: {error}")
         except Exception as error:  # whatever a broken installation raises: the next runtime may work
-            tried.append(
-                f"{name}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-            )
+            said = str(error).splitlines()[0] if str(error) else ""
+            tried.append(f"{name}: {type(error).__name__}: {said}")
+            if name == "tflite_runtime" and int(np.__version__.split(".")[0]) >= 2:
+                tried[-1] = f"{name}: it was built for numpy 1, here is numpy {np.__version__}"
+                advice = "pip install 'numpy<2', or ai-edge-litert where there is a wheel of it"
         else:
-            version = str(getattr(parent, "__version__", "unknown"))
-            runtime = Runtime(name, version, module.Interpreter, module)
             _found[forced] = runtime
             return runtime
-    raise RuntimeUnavailableError(
-        f"no TFLite runtime works here ({'; '.join(tried)}): pip install 'seehear[runtime]'"
-    )
+    raise RuntimeUnavailableError(f"no TFLite runtime works here ({'; '.join(tried)}): {advice}")
+
+
+def _sound_graph() -> bytes:
+    return next(iter(bundles.parse(bundles.find_model("default").read_bytes()).graphs.values()))
 
 
 class Graph:
@@ -185,24 +233,17 @@ class Graph:
         self.runtime = discover(bundle.graphs[name])
         # the interpreter reads the weights in place: they must outlive it
         self._content = bundle.graphs[name] if content is None else content
-        options: dict[str, Any] = {}
-        if delegates:
-            # XNNPACK is a delegate too: without it, one that took nothing can be told from one that works
-            options["experimental_delegates"] = list(delegates)
-            options["experimental_op_resolver_type"] = self.runtime.without_xnnpack()
         try:
-            self._interpreter = self.runtime.interpreter(
-                model_content=self._content, num_threads=1, **options
-            )
-            self._interpreter.allocate_tensors()
+            self._interpreter = self.runtime.build(self._content, delegates)
             steps = [step["op_name"] for step in self._interpreter._get_ops_details()]
             self.operators = [step for step in steps if step != "DELEGATE"]
             self.delegated = bool(delegates) and "DELEGATE" in steps
             signature = self._interpreter.get_signature_runner(name)
             inputs, outputs = signature.get_input_details(), signature.get_output_details()
         except (ValueError, RuntimeError) as error:
+            said = " ".join(str(error).split())
             raise BundleError(
-                f"{bundle.source}: graph {name}: {self.runtime.name} refuses it ({error})"
+                f"{bundle.source}: graph {name}: {self.runtime.name} refuses it ({said})"
             ) from error
         specification = bundle.manifest["graphs"][name]
         self.inputs = self._check(f"{bundle.source}: graph {name}: input", inputs, specification["inputs"])

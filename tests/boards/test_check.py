@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from seehear import bundle
 from seehear.boards import BoardError, check, default_placement, enforce, explain, get_board, list_boards
+from seehear.boards.checker import streaming_graphs
 
 CORAL = get_board("coral-usb")
 
@@ -167,3 +169,13 @@ def test_a_compiled_graph_needs_no_compiling(manifest: dict[str, Any]) -> None:
     assert explain(manifest, board).count("after compiling it") == len(manifest["graphs"]) - 1
     manifest["graphs"]["lips_out"]["compiled"] = {"edgetpu": {"file": "lips_out.edgetpu.tflite"}}
     assert explain(manifest, board).count("after compiling it") == len(manifest["graphs"]) - 1
+
+
+def test_the_landmark_nets_do_not_count_in_a_microcontroller() -> None:
+    shipped = bundle.load("default").manifest
+    without = dict(shipped)
+    without["graphs"] = {name: shipped["graphs"][name] for name in streaming_graphs(shipped)}
+    firmware, linux = get_board("corstone-300"), get_board("imx93")
+    assert check(shipped, firmware).memory == check(without, firmware).memory
+    assert len(without["graphs"]) < len(shipped["graphs"])
+    assert check(shipped, linux).ok

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from seehear import doctor
+from seehear import doctor, runtime
 from seehear.boards import Board, Family, get_board, get_family
 from seehear.boards.profile import Delegate
 from seehear.doctor import Finding, User, diagnose, explain_loader
@@ -164,11 +164,11 @@ def test_the_librarys_own_version_is_read(tmp_path: Path) -> None:
 def test_the_runtime_creates_the_delegate_or_says_why_not(
     tmp_path: Path, source: str, level: str, words: str
 ) -> None:
-    module = "ai_edge_litert.interpreter"
-    pytest.importorskip(module)
+    pytest.importorskip("ai_edge_litert.interpreter")
     family, _ = made_up()
     assert family.delegate
-    finding = doctor.create_findings(build(tmp_path, "libnpu.so", source), family.delegate, module)[0]
+    library = build(tmp_path, "libnpu.so", source)
+    finding = doctor.create_findings(library, family.delegate, runtime.use("ai_edge_litert"))[0]
     assert finding.level == level
     assert words in finding.found + finding.advice
 

@@ -83,6 +83,15 @@ typedef struct {
 
 static bool Is(const Plan* plan, const char* fault) { return strcmp(plan->fault, fault) == 0; }
 
+static void Hang(void) {
+  for (;;) pause();
+}
+
+// As a driver that waits for its device before anybody has called it.
+__attribute__((constructor)) static void Load(void) {
+  if (getenv("FAKE_NPU_HANGS") != NULL) Hang();
+}
+
 static int8_t Saturate(float value, int zero_point) {
   const long rounded = lrintf(fminf(fmaxf(value, -1e4f), 1e4f)) + zero_point;
   return (int8_t)(rounded < -128 ? -128 : rounded > 127 ? 127 : rounded);
@@ -185,6 +194,8 @@ static int Invoke(Context* context, Node* node) {
 }
 
 static int Prepare(Context* context, Delegate* delegate) {
+  if (Is(delegate->data, "hang_prepare")) Hang();
+  if (Is(delegate->data, "crash")) abort();
   IntArray* plan;
   if (context->plan(context, &plan) != kOk) return kError;
   const size_t size = sizeof *plan + sizeof(int) * (size_t)plan->size;
@@ -204,6 +215,7 @@ Delegate* tflite_plugin_create_delegate(char** keys, char** values, size_t count
     if (strcmp(keys[i], "at") == 0) plan->at = atoi(values[i]);
     if (strcmp(keys[i], "hang_ms") == 0) plan->hang_ms = atoi(values[i]);
   }
+  if (Is(plan, "hang_create")) Hang();
   if (Is(plan, "create")) {
     report("fake NPU: no device");
     free(plan);

@@ -87,6 +87,22 @@ def test_a_delegate_that_fails_at_load_is_told_and_the_cpu_runs(
     assert set(enhancer.placement.values()) == {"cpu"} and enhancer.stats["delegate_runs"] == 0
 
 
+@pytest.mark.parametrize("fault", ["constructor", "hang_create", "hang_prepare", "crash"])
+def test_a_delegate_that_hangs_or_crashes_at_load_is_one_event(
+    model: Bundle, fake_npu: str, listen: Listen, by_cpu: np.ndarray, fault: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(delegates, "LOADING", 60.0 if fault == "crash" else 2.0)
+    library = shutil.copy(fake_npu, tmp_path / "libnew.so")  # not one that this process has loaded before
+    if fault == "constructor":
+        monkeypatch.setenv("FAKE_NPU_HANGS", "1")
+    enhancer = load(model, str(library), fault)
+    (event,) = enhancer.events
+    assert event.kind == "unavailable" and event.graphs == LIPS
+    assert ("crashes: killed by signal 6" if fault == "crash" else "hangs: no answer in 2 s") in event.reason
+    np.testing.assert_array_equal(listen(enhancer), by_cpu)
+
+
 @pytest.mark.parametrize("fault", FAULTS_AT_INVOKE)
 @pytest.mark.parametrize("at", [1, 2, 14])
 def test_a_delegate_that_fails_in_a_hop_is_retired_within_it(

@@ -95,6 +95,19 @@ def test_a_flat_model_of_other_graphs_is_refused(model: Bundle, image: bytes) ->
         _core.HopScheduler(manifest).use_flat_model(image)
 
 
+@pytest.mark.parametrize(("key", "change"), [("scale", 1.001), ("zero_point", 2)])
+def test_a_flat_model_of_a_model_trained_anew_is_refused(
+    model: Bundle, image: bytes, key: str, change: float
+) -> None:
+    manifest = copy.deepcopy(dict(model.manifest))
+    tensor = manifest["graphs"]["audio_2"]["outputs"]["gx"]
+    tensor[key] = type(tensor[key])(tensor[key] * change)
+    with pytest.raises(
+        ValueError, match="graph audio_2: the flat model is of another bundle: its tensor gx has"
+    ):
+        _core.HopScheduler(manifest).use_flat_model(image)
+
+
 def test_reset_gives_the_first_hop_again(image: bytes) -> None:
     flat = _core.FlatModel(image)
     block = np.random.default_rng(5).normal(0, 0.1, HOP).astype(np.float32)

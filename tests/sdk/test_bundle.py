@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from seehear import bundle as bundles
 from seehear.bundle import Bundle, find_model, load, parse, write_bundle
-from seehear.errors import BundleError, OutputError
+from seehear.errors import BundleError, InputError, OutputError
 
 DATA = find_model("default").read_bytes()
 
@@ -170,6 +171,38 @@ def damage(path: str, value: Any) -> Any:
         ("graphs/audio_1/operators", [], r"graphs\.audio_1\.operators: expected a list with at least one"),
         ("latency/shift_samples", 0, r"latency\.shift_samples"),
         ("graphs", [], r"graphs: expected a table"),
+        ("name", "x\nsignature: ok", r"name: expected a text .* all printable, got 'x\\nsignature: ok'"),
+        ("name", "x\x1b[2J", r"name: expected a text .* all printable"),
+        ("features/clip", 10**400, r"features\.clip: expected a finite number"),
+        ("features/floor", 1e-40, r"features\.floor: expected a number above 0"),
+        ("features/level_hops", 2**31, r"level_hops: expected a whole number of 1 or more"),
+        ("profile/rate", 96000, r"profile\.rate: expected a whole number from 8000 to 48000"),
+        ("profile/analysis", 500, r"profile\.analysis: expected a power of two from 32 to 8192, got 500"),
+        ("visual/rate", 12.5, r"visual\.rate: expected a whole number of images a second, got 12\.5"),
+        ("visual/masks_per_image", 1000, r"masks_per_image: expected a whole number from 1 to 64, got 1000"),
+        ("networks/audio/layers/0/units", 65536, r"units: expected a whole number from 1 to 4096, got 65536"),
+        ("networks/audio/layers", [{"graph": "audio_1", "units": 160}] * 20_000,
+         r"networks\.audio\.layers: expected a list of at most 16 entries, got '20000 entries'"),
+        ("graphs/audio_1/inputs/x/dtype", ["int8"], r"inputs\.x\.dtype: expected int8 or .*, got \['int8'\]"),
+        ("graphs/audio_1/inputs/x\n", {}, r"inputs: expected names of at most 100 letters, .*, got 'x\\n'"),
+        ("vision", 5, r"vision: expected a table, got 5"),
+        ("licence", "MIT", r"licence: expected a table, got 'MIT'"),
+        ("training/deep", json.loads("[" * 40 + "]" * 40), r"manifest: expected at most 32 levels"),
+        ("vision/landmarks", [1, 2], r"vision\.landmarks: expected the 50 points"),
+        ("vision/search_period", "often", r"vision\.search_period: expected a finite number"),
+        ("vision/nets/face", ..., r"vision\.nets: expected face and mouth, got \['mouth'\]"),
+        ("vision/nets/face/graph", "nose", r"vision\.nets\.face: expected the name of one of the graphs"),
+        ("vision/nets/face/graph", "mouth", r"graphs\.mouth\.inputs\.x\.shape: expected \[1, 80, 80, 1\]"),
+        ("vision/nets/face/crop/size", 20000, r"face\.crop\.size: expected a whole number from 8 to 256"),
+        ("vision/nets/face/crop/half", 0, r"face\.crop\.half: expected a number from 0\.01 to 100, got 0"),
+        ("vision/nets/face/crop/down", None, r"face\.crop\.down: expected a finite number"),
+        ("vision/nets/face/points/0", 7, r"face\.points\[0\]: expected one of the landmarks, once, got 7"),
+        ("vision/nets/face/points/0", 168, r"face\.points\[5\]: expected one of the landmarks, once"),
+        ("vision/nets/face/mean/0", "x", r"face\.mean\[0\]: expected a finite number"),
+        ("vision/nets/mouth/mean", [], r"mouth\.mean: expected a list of 80 numbers"),
+        ("vision/nets/mouth/basis", [[0.0]], r"mouth\.basis: expected 80 rows, got '1 rows'"),
+        ("vision/nets/mouth/basis/3", [0.0], r"mouth\.basis\[3\]: expected a list of 24 numbers"),
+        ("vision/nets/mouth/threshold", 2, r"mouth\.threshold: expected a number from 0 to 1"),
     ],
 )  # fmt: skip
 def test_manifest_errors_are_exact(path: str, value: Any, sentence: str) -> None:
@@ -185,6 +218,43 @@ def test_manifests_that_are_no_manifests_are_refused(text: bytes) -> None:
     members["manifest.json"] = text
     with pytest.raises(BundleError):
         parse(zipped(list(members.items())))
+
+
+def test_a_name_that_comes_twice_is_refused() -> None:
+    members = dict(members_of(DATA))
+    members["manifest.json"] = b'{"name": "harmless", ' + members["manifest.json"][1:]
+    with pytest.raises(BundleError, match="a name comes twice"):
+        parse(zipped(list(members.items())))
+
+
+def test_a_long_directory_is_refused_before_it_is_read() -> None:
+    data = zipped([(f"m{i}", b"") for i in range(60_000)])
+    tracemalloc.start()
+    with pytest.raises(BundleError, match="at most 64 members, got 60000"):
+        parse(data)
+    assert tracemalloc.get_traced_memory()[1] < len(data)
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"default", ["default"]])
+def test_what_is_no_model_is_an_input_error(wrong: Any) -> None:
+    with pytest.raises(InputError, match="model: expected a name, a path or a Bundle, got"):
+        load(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["", "a\0b", "x" * 5000, "x" * 5000 + ".seehear"])
+def test_names_that_no_file_can_have_are_unknown_models(wrong: str) -> None:
+    with pytest.raises(BundleError, match="no model"):
+        load(wrong)
+
+
+def test_what_the_core_refuses_is_not_written(tmp_path: Path, model: Bundle) -> None:
+    for path, value in (("visual/rate", 12.5), ("features/std/0", 1e-45), ("graphs/audio_1", None)):
+        with pytest.raises(BundleError, match=r"^manifest: "):
+            write_bundle(tmp_path / "x.seehear", damage(path, value), model.graphs)
+    with pytest.raises(BundleError, match="expected what JSON can hold"):
+        write_bundle(tmp_path / "x.seehear", damage("training/date", Path()), model.graphs)
+    assert not list(tmp_path.iterdir())
 
 
 def test_written_bundle_reads_back_and_is_reproducible(tmp_path: Path, model: Bundle) -> None:

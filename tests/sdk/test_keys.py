@@ -102,7 +102,8 @@ def test_the_environment_may_require_a_key(signed: Path, key: bytes, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "command", [["info"], ["boards", "check", "--board", "imx93"], ["export", "-o", "x.bin"], ["doctor", "--model"]]
+    "command",
+    [["info"], ["boards", "check", "--board", "imx93"], ["export", "-o", "x.bin"], ["doctor", "--model"]],
 )
 def test_commands_take_a_key(
     command: list[str], signed: Path, key: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str],

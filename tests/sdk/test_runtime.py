@@ -6,11 +6,12 @@ import copy
 import sys
 import types
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from seehear import runtime
+from seehear import own_process, runtime
 from seehear.bundle import Bundle
 from seehear.errors import BundleError, InputError, RuntimeUnavailableError
 from seehear.runtime import Graph, Tensor
@@ -102,3 +103,49 @@ def test_runtime_can_be_forced(model: Bundle, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv(runtime.FORCE, "tflite_runtime")
     with pytest.raises(RuntimeUnavailableError, match=r"\(tflite_runtime: [^;]*\)"):
         runtime.discover(model.graphs["audio_out"])
+
+
+def test_a_graph_that_is_none_is_the_bundles_fault_not_the_runtimes(model: Bundle) -> None:
+    for garbage in (b"", b"garbage", b"\x1c\0\0\0TFL3" + bytes(100)):
+        damaged = replace(model, graphs={**model.graphs, "audio_1": garbage})
+        with pytest.raises(BundleError, match=r"graph audio_1: .* refuses it") as error:
+            Graph(damaged, "audio_1")
+        assert "pip install" not in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_runtime_built_for_another_numpy_is_told(model: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dies:
+        def __init__(self, **_: object) -> None:
+            raise SystemError(
+                "<built-in method CreateWrapperFromBuffer> returned a result with an exception set"
+            )
+
+    module = types.ModuleType("tflite_runtime.interpreter")
+    module.Interpreter = Dies  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tflite_runtime", types.ModuleType("tflite_runtime"))
+    monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", module)
+    monkeypatch.setenv(runtime.FORCE, "tflite_runtime")
+    monkeypatch.setattr(np, "__version__", "2.1.0")
+    with pytest.raises(
+        RuntimeUnavailableError, match=r"built for numpy 1, here is numpy 2\.1\.0.*'numpy<2'"
+    ) as error:
+        runtime.discover(model.graphs["audio_out"])
+    assert "CreateWrapper" not in str(error.value) and "seehear[runtime]" not in str(error.value)
+
+
+def test_processes_of_our_own_import_nothing_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("numpy", "json", "ctypes", "seehear"):
+        (tmp_path / f"{name}.py").write_text("print('stolen')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    code = "import ctypes, numpy, seehear.runtime; print('mine')"
+    assert own_process.run(code, seconds=60) == own_process.Ended("", "", "mine\n")
+
+
+def test_a_process_of_our_own_may_crash_or_hang() -> None:
+    assert own_process.run("import os; os.abort()").fate == "crashes: killed by signal 6"
+    assert own_process.run("input()", seconds=60).error.startswith("EOFError")
+    hangs = own_process.run("import signal; signal.pause()", seconds=0.5)
+    assert hangs.fate == hangs.error == "hangs: no answer in 0.5 s"

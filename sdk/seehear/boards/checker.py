@@ -206,6 +206,8 @@ def _tensor_bytes(graph: Mapping[str, Any]) -> int:
 
 def _memory(manifest: Mapping[str, Any], board: Board) -> tuple[list[str], list[str]]:
     graphs = _graphs(manifest)
+    if board.kind == "microcontroller":  # the landmark nets stay behind: firmware is handed landmarks
+        graphs = {name: graphs[name] for name in streaming_graphs(manifest) if name in graphs} or graphs
     weights = sum(int(graph.get("bytes", 0)) for graph in graphs.values())
     told, problems = [], []
 
