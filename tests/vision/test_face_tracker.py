@@ -9,8 +9,9 @@ import pytest
 
 cv2 = pytest.importorskip("cv2")
 
-from seehear import Enhancer  # noqa: E402
+from seehear import Enhancer, bundle  # noqa: E402
 from seehear.errors import BundleError, InputError, MissingExtraError  # noqa: E402
+from seehear.face_crops import Crop  # noqa: E402
 from seehear.face_tracker import FaceTracker  # noqa: E402
 from seehear.landmarks import INDEX, LANDMARKS, MIRROR, eye_distance, fit_similarity  # noqa: E402
 
@@ -110,6 +111,83 @@ def test_a_face_that_fills_the_picture_is_found_where_the_detector_is_blind(
     monkeypatch.setattr(tracker, "_cascade", Blind())
     crop = cv2.resize(still[60:290, 65:295], (160, 160), interpolation=cv2.INTER_AREA)
     assert tracker.track(crop, 0.0) is not None
+
+
+@pytest.mark.parametrize("shrink", [2, 5])
+def test_a_crop_of_a_large_picture_is_that_of_the_picture_shrunk_and_gray(
+    still: np.ndarray, shrink: int
+) -> None:
+    large = cv2.resize(still, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_CUBIC)
+    small = cv2.resize(cv2.cvtColor(large, cv2.COLOR_RGB2GRAY), (360, 360), interpolation=cv2.INTER_AREA)
+    a, b = 40 + 8j, 180.3 + 190.7j
+    there = Crop(a * shrink, b * shrink + (shrink - 1) / 2 * (1 + 1j), 80).cut(large)
+    assert np.abs(there.astype(int) - Crop(a, b, 80).cut(small)).max() <= 1
+
+
+def test_opencv_touches_no_more_than_the_square_around_the_face(
+    tracker: FaceTracker, still: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    face = cv2.resize(still, (500, 500), interpolation=cv2.INTER_AREA)
+    picture = canvas(face, 1080, 1920, 300, 700)
+    points = tracker.track(picture, 0.0)
+    assert points is not None
+    touched = []
+    for name in ("cvtColor", "resize", "warpAffine"):
+
+        def count(
+            image: np.ndarray, *rest: object, _call: object = getattr(cv2, name), **more: object
+        ) -> object:
+            touched.append(image.size)
+            return _call(image, *rest, **more)  # type: ignore[operator]
+
+        monkeypatch.setattr(cv2, name, count)
+    assert tracker.track(picture, 0.04) is not None
+    side = 3.4 * float(eye_distance(points))
+    # twice the face, once the mouth (a fifth of it): three colours and gray, once more where shrunk, and a margin
+    assert sum(touched) < 2.2 * 5 * side**2
+
+
+def test_what_a_first_picture_needs_is_there_before_it(
+    still: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = FaceTracker.load(bundle.load("default"))
+    monkeypatch.setattr(cv2, "CascadeClassifier", None)
+    assert fresh.track(still, 0.0) is not None
+
+
+def test_a_near_face_is_found_without_the_search_for_small_ones(
+    tracker: FaceTracker, still: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    class Watched:
+        def detectMultiScale(self, *call: object, **sizes: tuple[int, int]) -> object:
+            asked.append(sizes["minSize"][0])
+            return cascade.detectMultiScale(*call, **sizes)
+
+    cascade = tracker._cascade
+    monkeypatch.setattr(tracker, "_cascade", Watched())
+    assert tracker.track(still, 0.0) is not None
+    assert asked == [48]
+    tracker.reset()
+    small = canvas(cv2.resize(still, (70, 70), interpolation=cv2.INTER_AREA), 240, 320, 100, 120)
+    assert tracker.track(small, 0.0) is not None
+    assert asked == [48, 48, 24]
+
+
+def test_what_opencv_raises_is_told_as_an_input_error(
+    tracker: FaceTracker, still: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise cv2.error("Insufficient memory")
+
+    monkeypatch.setattr(cv2, "warpAffine", refuse)
+    with pytest.raises(
+        InputError, match=r"\(360, 360, 3\): OpenCV cannot work on it \(Insufficient memory\)"
+    ):
+        tracker.track(still, 0.0)
+    with pytest.raises(InputError, match="OpenCV cannot work on it"):
+        tracker.track_mouth(still)
 
 
 def test_gray_and_rgb_agree(tracker: FaceTracker, still: np.ndarray) -> None:
