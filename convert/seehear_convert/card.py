@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from seehear.bundle import load
+from seehear.bundle import find_model, load
 
 
 def origin() -> str:
@@ -38,9 +38,10 @@ def _network(name: str, net: dict[str, Any], graphs: dict[str, Any]) -> str:
     return f"| {name} | {sees} | {net['cell'].upper()} {layers} | {gives} | {size:.0f} kB |"
 
 
-def card(bundle: Path, report: Path, notes: Path | None = None) -> str:
+def card(bundle: str | Path, report: Path, notes: Path | None = None) -> str:
     """Markdown of the card: manifest of ``bundle``, tables of ``report`` (report.md of evaluate), ``notes`` in our own words."""
-    b = load(str(bundle))
+    bundle = find_model(bundle)
+    b = load(bundle)
     m = b.manifest
     profile, kinds = m["profile"], ", ".join(sorted({g["quantisation"] for g in m["graphs"].values()}))
     lines = [

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,25 +67,35 @@ def _clips(args: argparse.Namespace) -> list[Clip]:
 
 
 def _prepare(args: argparse.Namespace) -> dict[str, Any]:
-    from seehear.audio_files import read_audio_at
+    from seehear.audio_files import read_audio, read_audio_at
     from seehear.bundle import load
     from seehear.face_tracker import FaceTracker
     from seehear.video_files import frames
 
     from .landmark_net import load_graphs
 
+    heard = set()
+
     def read(path: str) -> Any:
+        heard.add(path)
         return read_audio_at(path, corpus.RATE)
 
-    def track(path: str) -> Any:
+    @cache
+    def tracker() -> FaceTracker:
         if args.vision:
-            tracker = FaceTracker(
-                load_graphs(args.vision), json.loads((args.vision / "spec.json").read_text(encoding="utf-8"))
-            )
-        else:
-            tracker = FaceTracker.load(load("default"))
-        points = [tracker.track(image, t) for t, image in frames(path)]
-        return np.array([np.full((50, 2), np.nan) if p is None else p for p in points], np.float32)
+            spec = json.loads((args.vision / "spec.json").read_text(encoding="utf-8"))
+            return FaceTracker(load_graphs(args.vision), spec)
+        return FaceTracker.load(load("default"))
+
+    def track(path: str) -> Any:
+        tracker().reset()
+        times, points = [], []
+        # the clock is that of the sound: of this very file, or of another that starts with it
+        for t, image in frames(path, read_audio(path).start if path in heard else None):
+            found = tracker().track(image, t)
+            times.append(t)
+            points.append(np.full((50, 2), np.nan, np.float32) if found is None else found)
+        return corpus.at_image_rate(np.array(times), np.array(points, np.float32))
 
     return corpus.prepare(_clips(args), args.out, read, track, _bar)
 
@@ -297,7 +308,7 @@ def parser() -> argparse.ArgumentParser:
         "--mixtures", type=Path, required=True, help="CSV: id,group,kind,snr_db,talker,video,noisy,clean"
     )
     p.add_argument("--root", type=Path, help="folder its paths are relative to (default: the CSV's)")
-    p.add_argument("--bundle", type=Path, required=True)
+    p.add_argument("--bundle", required=True, help="name or path of a bundle")
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--conditions", default="noisy,audio,av,shuffled,static")
     p.add_argument("--visual-delay-ms", type=float, help="default: the bundle's")
@@ -308,7 +319,7 @@ def parser() -> argparse.ArgumentParser:
 
     p = commands.add_parser("card", help="model card of a bundle: data, licences, scores")
     p.set_defaults(run_command=_card)
-    p.add_argument("--bundle", type=Path, required=True)
+    p.add_argument("--bundle", required=True, help="name or path of a bundle")
     p.add_argument("--report", type=Path, required=True, help="report.md of evaluate")
     p.add_argument("--notes", type=Path, help="markdown of what the figures do not say")
     p.add_argument("--out", type=Path, required=True)

@@ -1,7 +1,7 @@
 """Corpora: readers of clip and noise layouts, and the prepared store the trainings read.
 
 A prepared store is a folder: ``audio.npy`` (all clips one after the other, int16, 16 kHz, zero-phase 60 Hz high-pass),
-``lips.npz`` (lip distances per clip with a face, see dsp.lip_distances) and ``clips.json`` (one entry per clip).
+``lips.npz`` (lip distances per clip with a face, at `IMAGE_RATE`, see dsp.lip_distances) and ``clips.json`` (one entry per clip).
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from seehear.errors import MediaError
+
 from . import dsp
 
 RATE = 16000
+IMAGE_RATE = 25.0  # images per second of the store, whatever the videos had
 # Noise types without validation recordings in the packs: the last fifth of each training recording is theirs.
 HELD_OUT_TYPES = {
     "cafe_restaurant",
@@ -200,6 +203,24 @@ def high_pass(x: NDArray[np.floating]) -> NDArray[np.floating]:
     return sosfiltfilt(butter(2, 60, "high", fs=RATE, output="sos"), x).astype(x.dtype)
 
 
+def at_image_rate(times: NDArray[np.floating], points: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Landmarks at n / `IMAGE_RATE` seconds, (images, 50, 2), of pictures with landmarks (pictures, 50, 2) at rising ``times``
+    (pictures,) in s.
+
+    A picture within 1 ms is taken as it is; between two of them points go straight from one to the other. NaN where one of
+    the two shows no face, where they are more than 100 ms apart, and before the first.
+    """
+    now = np.arange(int(times[-1] * IMAGE_RATE + 0.025) + 1) / IMAGE_RATE
+    after = np.minimum(np.searchsorted(times, now - 1e-3), len(times) - 1)
+    before = np.maximum(after - 1, 0)
+    apart = times[after] - times[before]
+    hit = np.abs(times[after] - now) <= 1.001e-3
+    way = ((now - times[before]) / np.maximum(apart, 1e-9))[:, None, None]
+    between = (1 - way) * points[before] + way * points[after]
+    between[(before == after) | (apart > 0.1)] = np.nan
+    return np.where(hit[:, None, None], points[after], between).astype(np.float32)
+
+
 def prepare(
     clips: list[Clip],
     out: Path,
@@ -212,8 +233,8 @@ def prepare(
     Parameters
     ----------
     read_audio : path -> float32 (n,) at 16 kHz.
-    track : video path -> landmarks (frames, 50, 2), NaN where no face. Results are kept in ``out/tracks`` so that an
-        interrupted run resumes.
+    track : video path -> landmarks (images, 50, 2) at `IMAGE_RATE`, NaN where no face. Results are kept in ``out/tracks`` so
+        that an interrupted run resumes.
     """
     out.mkdir(parents=True, exist_ok=True)
     tracks = out / "tracks"
@@ -233,7 +254,7 @@ def prepare(
                     np.save(temporary, track(clip.video).astype(np.float32))
                     os.replace(temporary, file)
                 lips[clip.id] = dsp.lip_distances(np.load(file)).astype(np.float32)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MediaError) as error:
             failed += 1
             print(f"left out {clip.id}: {error}")
             continue
@@ -294,3 +315,16 @@ class Store:
             elif clip.split == split:
                 chosen.append(clip)
         return [c for c in chosen if c.length >= RATE // 2]
+
+    def advice(self, split: str, ship_only: bool) -> str:
+        """What to do where `select` finds too little: half a sentence."""
+        found, there = (
+            sum(len(self.select(kind, split, ship)) for kind in ("speech", "noise"))
+            for ship in (ship_only, False)
+        )
+        if there > found:
+            return (
+                f"; {there - found} more are not marked as data whose weights may be shipped: prepare them with --ship, "
+                'or train for yourself with {"ship_only": false} in the file of --config'
+            )
+        return "; prepare more clips: of a folder every tenth is kept for valid"

@@ -19,12 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seehear.bundle import find_model
 from seehear.demo import si_sdr
+
+from .corpus import IMAGE_RATE
 
 F32 = NDArray[np.float32]
 METRICS = ("pesq", "stoi", "estoi", "si_sdr")
 CONDITIONS = ("noisy", "audio", "av", "shuffled", "static")
-IMAGE_RATE = 25.0
 Chosen = Callable[[dict[str, Any]], bool]
 
 
@@ -166,7 +168,7 @@ def resume(journal: Path, key: str) -> dict[tuple[int, str], dict[str, Any]]:
 def evaluate(
     table: Path,
     root: Path,
-    bundle: Path,
+    bundle: str | Path,
     out: Path,
     conditions: Iterable[str] = CONDITIONS,
     delay_ms: float | None = None,
@@ -175,7 +177,8 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """Score every mixture under every condition; ``out/scores.csv`` keeps what is done, so that a run resumes.
 
-    ``delay_ms`` None takes the bundle's own visual delay. A changed bundle, list or delay starts anew.
+    ``bundle`` is a name or a path. ``delay_ms`` None takes the bundle's own visual delay. A changed bundle, list or delay starts
+    anew.
     """
     import hashlib
 
@@ -184,6 +187,7 @@ def evaluate(
     if unknown:
         raise ValueError(f"unknown conditions {unknown}; known are {list(CONDITIONS)}")
     rows = read_mixtures(table, root)
+    bundle = find_model(bundle)
     out.mkdir(parents=True, exist_ok=True)
     (out / "tracks").mkdir(exist_ok=True)
     digest = hashlib.sha256(bundle.read_bytes() + table.read_bytes()).hexdigest()

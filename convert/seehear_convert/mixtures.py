@@ -13,10 +13,9 @@ from scipy import fft as sp_fft
 from scipy.signal import resample_poly
 
 from . import dsp
-from .corpus import RATE, Clip, Store
+from .corpus import IMAGE_RATE, RATE, Clip, Store
 
 F32 = NDArray[np.float32]
-IMAGE_RATE = 25.0
 LEVEL_DBFS = -26.0
 
 
@@ -111,6 +110,7 @@ class MixtureMaker:
         if not self.noise or not speech:
             raise ValueError(
                 f"split {split!r} of the store needs speech and noise; found {len(speech)} and {len(self.noise)} clips"
+                + store.advice(split, ship_only)
             )
         self.rooms = _rooms(np.random.default_rng(12345 if split == "train" else 54321), 160)
 

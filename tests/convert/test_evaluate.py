@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seehear_convert import evaluate
+from seehear_convert import cli, evaluate
 
 
 def results() -> list[dict[str, object]]:
@@ -77,6 +77,21 @@ def test_validation_mixtures_have_the_snr_they_say(store: Path, tmp_path: Path) 
         noisy, clean = (soundfile.read(row[k])[0] for k in ("noisy", "clean"))
         snr = 10 * np.log10(np.sum(clean**2) / np.sum((noisy - clean) ** 2))
         assert snr == pytest.approx(float(row["snr_db"]), abs=0.2)
+
+
+def test_a_bundle_may_be_named_as_well_as_given_as_a_path(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pesq")
+    soundfile = pytest.importorskip("soundfile")
+    t = np.arange(16000) / 16000
+    soundfile.write(tmp_path / "x.wav", 0.1 * np.sin(2 * np.pi * 300 * t) * np.sin(2 * np.pi * 3 * t), 16000)
+    table = tmp_path / "m.csv"
+    table.write_text("id,group,kind,snr_db,noisy,clean\na,g,noise,0,x.wav,x.wav\n")
+    call = ["evaluate", "--mixtures", str(table), "--out", str(tmp_path / "out"), "--conditions", "noisy"]
+    assert cli.main([*call, "--bundle", "default", "--workers", "1"]) == 0
+    assert cli.main([*call, "--bundle", "defualt"]) == 1
+    assert "defualt" in capsys.readouterr().err
 
 
 def test_an_interrupted_evaluation_keeps_its_whole_lines_and_no_other_key(tmp_path: Path) -> None:
