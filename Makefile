@@ -1,6 +1,6 @@
 # make test            everything: C++ tests, lint, types, Python tests against the installed wheel
 # make demo            enhances a clip made here and shows what came of it; VIDEO=clip.mp4 for one of your own
-# make bench           figures of the C++ core, against numpy
+# make bench           figures of the C++ core, against numpy, and of its kernels on the nets
 # make robustness      signals, threads, exit and delay of a stream, counted
 # make firmware        builds, runs and measures the firmware example on emulated processors; skips what is not installed
 # make callgrind       instructions per hop of the core against the committed reference
@@ -42,8 +42,9 @@ demo: $(VENV)/.demo
 	$(BIN)/seehear demo --out demo-out $(if $(VIDEO),--video "$(VIDEO)")
 
 bench: $(HOST)/CMakeCache.txt
-	$(BIN)/cmake --build $(HOST) --parallel $(JOBS) --target seehear_bench
+	$(BIN)/cmake --build $(HOST) --parallel $(JOBS) --target seehear_bench seehear_kernels
 	$(BIN)/python benchmarks/core.py --bench $(HOST)/seehear_bench --json build/bench/core.json
+	cd build && $(BIN)/python $(CURDIR)/benchmarks/kernels.py --bench $(CURDIR)/$(HOST)/seehear_kernels --json bench/kernels.json
 
 robustness: $(VENV)/.test
 	$(BIN)/python benchmarks/robustness.py --json build/bench/robustness.json
