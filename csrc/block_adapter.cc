@@ -4,14 +4,14 @@
 
 namespace seehear {
 
-Status BlockAdapter::Prepare(int hop, HopFunction function, void* context) {
+Status BlockAdapter::Prepare(int hop, HopFunction function, void* context, int tracks) {
   if (hop < 1 || function == nullptr)
     return Status::Error("hop must be at least 1 sample with a function, got %d", hop);
   hop_ = hop;
   function_ = function;
   context_ = context;
   SEEHEAR_RETURN_IF_ERROR(in_.Allocate(hop));
-  SEEHEAR_RETURN_IF_ERROR(out_.Allocate(hop));
+  SEEHEAR_RETURN_IF_ERROR(out_.Allocate(hop * tracks));
   Reset();
   return Status::Ok();
 }
@@ -27,7 +27,7 @@ float BlockAdapter::Process(float x) noexcept {
     function_(context_, in_.data(), out_.data());
     filled_ = 0;
   }
-  return out_[filled_];  // the sample that completes a hop already gets the first one of the result
+  return At(0);  // the sample that completes a hop already gets the first one of the result
 }
 
 }  // namespace seehear

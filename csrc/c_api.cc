@@ -181,7 +181,7 @@ int seehear_has_vision(const seehear_t* s) { return s->core.has_vision(); }
 
 int seehear_see(seehear_t* s, const float* landmarks, double t) { return s->core.See(landmarks, t); }
 
-const char* seehear_face_state(const seehear_t* s) { return s->core.face().name(); }
+const char* seehear_face_state(const seehear_t* s) { return s->core.face().state().name(); }
 
 int seehear_set_strength(seehear_t* s, float strength) { return s->core.set_strength(strength); }
 

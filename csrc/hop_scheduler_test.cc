@@ -115,8 +115,8 @@ TEST(WithoutAFaceTheResultIsAudioOnlyBitForBit) {
   const std::vector<float> expected = Concatenate(&audio, 100, false);
   CHECK(Concatenate(&blind, 100, false) == expected);
   CHECK(Concatenate(&nobody, 100, true, false) == expected);
-  CHECK(std::strcmp(blind.scheduler.face().name(), "none") == 0);
-  CHECK(std::strcmp(nobody.scheduler.face().name(), "no_face") == 0);
+  CHECK(std::strcmp(blind.scheduler.face().state().name(), "none") == 0);
+  CHECK(std::strcmp(nobody.scheduler.face().state().name(), "no_face") == 0);
   CHECK(nobody.Count(Counter::kGateRuns) == 0 && nobody.Count(Counter::kLipRuns) == 0);
 }
 
@@ -126,19 +126,19 @@ TEST(AFaceOpensTheGateInTenHopsAndItsLossClosesItInFive) {
     f.HopWithImages(true);
     audio.Hop();
   }
-  CHECK(f.scheduler.face().seen());
-  CHECK(f.scheduler.gate()[0] > 0.0f && f.scheduler.ibm()[0] < 1.0f);
+  CHECK(f.scheduler.face().state().seen());
+  CHECK(f.scheduler.face().gate()[0] > 0.0f && f.scheduler.face().ibm()[0] < 1.0f);
   // From the first hop with another mask on, outputs differ; after the gate has closed, one window later,
   // they are equal.
   int closed = -1;
   for (int n = 0; n < 60; ++n) {
     const std::vector<float> out = f.HopWithImages(false), expected = audio.Hop();
-    if (closed < 0 && f.scheduler.gate()[0] == 0.0f) closed = n;
+    if (closed < 0 && f.scheduler.face().gate()[0] == 0.0f) closed = n;
     if (closed >= 0 && n >= closed + 1) CHECK(out == expected);
   }
   // 80 ms of delay plus two bad images: at tick 3 at the latest; then five hops.
   CHECK(closed > 0 && closed <= 8 + 8 + 5);
-  CHECK(f.scheduler.ibm()[0] == 1.0f);
+  CHECK(f.scheduler.face().ibm()[0] == 1.0f);
 }
 
 TEST(GateMovesInStepsOfATenthUpAndAFifthDown) {
@@ -147,7 +147,7 @@ TEST(GateMovesInStepsOfATenthUpAndAFifthDown) {
   int up = 0, down = 0;
   for (int n = 0; n < 120; ++n) {
     f.HopWithImages(n < 60);
-    const float gate = f.scheduler.gate()[0];  // the test's gate net always says 0.8
+    const float gate = f.scheduler.face().gate()[0];  // the test's gate net always says 0.8
     if (gate > last) CHECK_NEAR(gate - last, 0.08, 1e-6);
     if (gate < last) CHECK_NEAR(last - gate, 0.16, 1e-6);
     up += gate > last;
@@ -161,18 +161,18 @@ TEST(MaskJOfTickIIsUsedAtHopMTimesIPlusJ) {
   Fixture f;
   for (int n = 0; n < 80; ++n) {
     f.HopWithImages(true);
-    if (f.scheduler.gate()[0] > 0.0f) CHECK_NEAR(f.scheduler.ibm()[0], 0.1 * (n % 4 + 1), 1e-6);
+    if (f.scheduler.face().gate()[0] > 0.0f) CHECK_NEAR(f.scheduler.face().ibm()[0], 0.1 * (n % 4 + 1), 1e-6);
   }
-  CHECK(f.scheduler.gate()[0] > 0.0f);
+  CHECK(f.scheduler.face().gate()[0] > 0.0f);
 }
 
 TEST(LowLatencyProfileHasEightMasksPerImage) {
   Fixture f(true, FrameSpec::LowLatency());
   for (int n = 0; n < 160; ++n) {
     f.HopWithImages(true);
-    if (f.scheduler.gate()[0] > 0.0f) CHECK_NEAR(f.scheduler.ibm()[0], 0.1 * (n % 8 + 1), 1e-6);
+    if (f.scheduler.face().gate()[0] > 0.0f) CHECK_NEAR(f.scheduler.face().ibm()[0], 0.1 * (n % 8 + 1), 1e-6);
   }
-  CHECK(f.scheduler.gate()[0] > 0.0f && f.Count(Counter::kLipRuns) < 20);
+  CHECK(f.scheduler.face().gate()[0] > 0.0f && f.Count(Counter::kLipRuns) < 20);
 }
 
 TEST(ImagesWaitForTheVisualDelay) {
@@ -186,9 +186,9 @@ TEST(ImagesWaitForTheVisualDelay) {
   // The third image, at 2 ms, is eligible once now >= 82 ms; the tick at or after that is hop 8 (now = 90
   // ms).
   for (int n = 0; n < 8; ++n) f.Hop();
-  CHECK(!f.scheduler.face().seen());
+  CHECK(!f.scheduler.face().state().seen());
   f.Hop();
-  CHECK(f.scheduler.face().seen());
+  CHECK(f.scheduler.face().state().seen());
   CHECK(f.Count(Counter::kImagesSuperseded) == 2);
 }
 
@@ -198,12 +198,12 @@ TEST(ACameraThatStopsIsLateAndClosesTheGate) {
     f.HopWithImages(true);
     audio.Hop();
   }
-  CHECK(f.scheduler.face().seen());
+  CHECK(f.scheduler.face().state().seen());
   for (int n = 0; n < 40; ++n) {
     const std::vector<float> out = f.Hop(), expected = audio.Hop();
     if (n > 20) CHECK(out == expected);
   }
-  CHECK(std::strcmp(f.scheduler.face().name(), "late") == 0);
+  CHECK(std::strcmp(f.scheduler.face().state().name(), "late") == 0);
   CHECK(f.Count(Counter::kLateTicks) > 0);
 }
 
@@ -248,15 +248,15 @@ TEST(AFailingLipOrGateNetClosesTheGateAtOnce) {
   for (int graph : {2, 3, 4, 5}) {
     Fixture f;
     for (int n = 0; n < 60; ++n) f.HopWithImages(true);
-    CHECK(f.scheduler.gate()[0] > 0.0f);
+    CHECK(f.scheduler.face().gate()[0] > 0.0f);
     f.invoke.failing_graph = graph;
     f.HopWithImages(true);  // hop 60 is a tick
-    CHECK(f.scheduler.gate()[0] == 0.0f);
+    CHECK(f.scheduler.face().gate()[0] == 0.0f);
     CHECK(std::memcmp(f.scheduler.mask(), f.scheduler.irm(), f.scheduler.bands() * sizeof(float)) == 0);
     CHECK(f.Count(graph < 4 ? Counter::kLipFailures : Counter::kGateFailures) == 1);
     f.invoke.failing_graph = -1;
     for (int n = 0; n < 8; ++n) f.HopWithImages(true);
-    CHECK(f.scheduler.gate()[0] > 0.0f);
+    CHECK(f.scheduler.face().gate()[0] > 0.0f);
   }
 }
 
@@ -280,13 +280,13 @@ TEST(ImpossibleImageTimesNeverBlockTheQueue) {
   for (double t : {1e9, 1.001, -1.001, -1e9}) CHECK(!f.scheduler.See(nullptr, t));  // another clock
   CHECK(f.Count(Counter::kImagesRefused) == 5);
   for (int n = 0; n < 60; ++n) f.HopWithImages(true);
-  CHECK(f.scheduler.face().seen());
+  CHECK(f.scheduler.face().state().seen());
   CHECK(f.Count(Counter::kImagesMistimed) == 0);
   float face[100];
   TestFace(0.3f, face);
   CHECK(f.scheduler.See(face, 0.01));  // older than those before, which wait for the visual delay
   for (int n = 0; n < 16; ++n) f.HopWithImages(true);
-  CHECK(f.scheduler.face().seen() && f.Count(Counter::kImagesMistimed) == 1);
+  CHECK(f.scheduler.face().state().seen() && f.Count(Counter::kImagesMistimed) == 1);
 }
 
 TEST(AnImageFromAheadKeepsNoOtherWaiting) {
@@ -296,7 +296,7 @@ TEST(AnImageFromAheadKeepsNoOtherWaiting) {
   // The camera's next images come with times before those.
   for (int n = 0; n < 60; ++n) {
     f.HopWithImages(true);
-    CHECK(f.scheduler.face().seen());
+    CHECK(f.scheduler.face().state().seen());
   }
   CHECK(f.Count(Counter::kImagesMistimed) == 3 && f.Count(Counter::kLateTicks) == 0);
 }
@@ -309,8 +309,8 @@ TEST(ProductFormVetoesWithoutAMaskOfItsOwn) {
   CHECK_OK(f.scheduler.Prepare(config));
   for (int n = 0; n < 60; ++n) f.HopWithImages(true);
   for (int b = 0; b < f.scheduler.bands(); ++b) {
-    const float irm = f.scheduler.irm()[b], gate = f.scheduler.gate()[b];
-    CHECK_NEAR(f.scheduler.mask()[b], gate * irm * f.scheduler.ibm()[b] + (1 - gate) * irm, 1e-6);
+    const float irm = f.scheduler.irm()[b], gate = f.scheduler.face().gate()[b];
+    CHECK_NEAR(f.scheduler.mask()[b], gate * irm * f.scheduler.face().ibm()[b] + (1 - gate) * irm, 1e-6);
   }
 }
 

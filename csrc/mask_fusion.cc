@@ -26,8 +26,8 @@ void MaskFusion::Fuse(const float* irm, const float* mask_av, float* gate, float
   }
 }
 
-void MaskFusion::Gain(const float* mask, float floor_gain, float strength, float* gain) const noexcept {
-  for (int b = 0; b < bands_; ++b) {
+void MaskFusion::Gain(const float* mask, int bands, float floor_gain, float strength, float* gain) noexcept {
+  for (int b = 0; b < bands; ++b) {
     const float floored = mask[b] > floor_gain ? mask[b] : floor_gain;
     gain[b] = 1.0f - strength * (1.0f - floored);
   }

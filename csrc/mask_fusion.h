@@ -25,7 +25,7 @@ class MaskFusion {
   // gate: M values of the gate net, replaced by ramp * gate. fused = gate * mask_av + (1 - gate) * irm.
   void Fuse(const float* irm, const float* mask_av, float* gate, float* fused) const noexcept;
   // gain = 1 - strength * (1 - max(mask, floor_gain)).
-  void Gain(const float* mask, float floor_gain, float strength, float* gain) const noexcept;
+  static void Gain(const float* mask, int bands, float floor_gain, float strength, float* gain) noexcept;
 
  private:
   static constexpr int kOpen = 10;

@@ -44,16 +44,14 @@ TEST(GateWeighsBothMasks) {
 }
 
 TEST(FloorAndStrengthLimitTheGain) {
-  MaskFusion fusion;
-  CHECK_OK(fusion.Prepare(3));
   const float mask[3] = {0.0f, 0.5f, 1.0f};
   float gain[3];
-  fusion.Gain(mask, 0.1f, 1.0f, gain);
+  MaskFusion::Gain(mask, 3, 0.1f, 1.0f, gain);
   CHECK_NEAR(gain[0], 0.1, 1e-6);
   CHECK_NEAR(gain[1], 0.5, 1e-6);
-  fusion.Gain(mask, 0.1f, 0.5f, gain);
+  MaskFusion::Gain(mask, 3, 0.1f, 0.5f, gain);
   CHECK_NEAR(gain[0], 0.55, 1e-6);
-  fusion.Gain(mask, 0.1f, 0.0f, gain);
+  MaskFusion::Gain(mask, 3, 0.1f, 0.0f, gain);
   for (float g : gain) CHECK(g == 1.0f);
 }
 

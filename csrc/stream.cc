@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "denormals.h"
 #include "sample_convert.h"
@@ -12,9 +13,7 @@ namespace {
 constexpr int kChunk = 64;          // samples converted at a time, where no hop decides
 constexpr int kFadesASecond = 100;  // 10 ms each
 
-void ProcessHop(void* scheduler, const float* in, float* out) {
-  static_cast<HopScheduler*>(scheduler)->Process(in, out);
-}
+int CountTracks(const HopScheduler& scheduler) { return scheduler.faces() > 1 ? 1 + scheduler.faces() : 1; }
 
 // No less than latency() of any stream at this rate: each resampler takes 2 ms at most, and a sample where
 // the delay is rounded up.
@@ -25,6 +24,13 @@ int MostLatency(const HopScheduler& scheduler, int rate) {
 }
 
 }  // namespace
+
+void Stream::ProcessHop(void* stream, const float* in, float* out) {
+  HopScheduler& scheduler = *static_cast<Stream*>(stream)->scheduler_;
+  float* rows[HopScheduler::kMaxFaces];
+  for (int k = 0; k < scheduler.faces(); ++k) rows[k] = out + (k + 1) * scheduler.hop();
+  scheduler.Process(in, out, scheduler.faces() > 1 ? rows : nullptr);
+}
 
 Status Stream::PrepareBlock(int block) {
   const int core_rate = scheduler_->rate();
@@ -41,20 +47,22 @@ Status Stream::PrepareBlock(int block) {
   block_ = block;
   const int chunk = block == 0 ? kChunk : hop;
   SEEHEAR_RETURN_IF_ERROR(chunk_.Allocate(chunk));
-  SEEHEAR_RETURN_IF_ERROR(wet_.Allocate(chunk));
-  return hop_.Allocate(block == 0 ? 0 : scheduler_->hop());
+  SEEHEAR_RETURN_IF_ERROR(tracks_.Allocate(chunk * count_));
+  return hop_.Allocate(block == 0 || !resamples_ ? 0 : scheduler_->hop() * (1 + count_));
 }
 
 Status Stream::Prepare(HopScheduler* scheduler, int rate, int block) {
   const int core_rate = scheduler->rate();
   scheduler_ = scheduler;
   rate_ = rate;
-  SEEHEAR_RETURN_IF_ERROR(adapter_.Prepare(scheduler->hop(), ProcessHop, scheduler));
+  count_ = CountTracks(*scheduler);
+  SEEHEAR_RETURN_IF_ERROR(adapter_.Prepare(scheduler->hop(), ProcessHop, this, count_));
   latency_ = scheduler->latency() + (block == 0 ? adapter_.latency() : 0);
   resamples_ = rate != core_rate;
   if (resamples_) {
-    SEEHEAR_RETURN_IF_ERROR(up_.Prepare(core_rate, rate));
-    const double inner = (latency_ + up_.delay()) * rate / core_rate;
+    SEEHEAR_RETURN_IF_ERROR(up_.Allocate(count_));
+    for (Resampler& up : up_) SEEHEAR_RETURN_IF_ERROR(up.Prepare(core_rate, rate));
+    const double inner = (latency_ + up_[0].delay()) * rate / core_rate;
     // Delay the way in by the fraction of a sample that makes the whole chain late by whole samples.
     const double extra = std::ceil(inner - 1e-9) - inner;
     SEEHEAR_RETURN_IF_ERROR(down_.Prepare(rate, core_rate, extra > 0 ? extra : 0));
@@ -68,12 +76,14 @@ Status Stream::Prepare(HopScheduler* scheduler, int rate, int block) {
 }
 
 size_t Stream::Memory(const HopScheduler& scheduler, int rate) {
-  const size_t own = 2 * Vector<float>::Memory(kChunk) + Vector<float>::Memory(MostLatency(scheduler, rate)) +
-                     BlockAdapter::Memory(scheduler.hop());
+  const int tracks = CountTracks(scheduler);
+  const size_t own = Vector<float>::Memory(kChunk) + Vector<float>::Memory(kChunk * tracks) +
+                     Vector<float>::Memory(MostLatency(scheduler, rate)) +
+                     BlockAdapter::Memory(scheduler.hop(), tracks);
   if (rate == scheduler.rate()) return own;
   const size_t down = Resampler::Memory(rate, scheduler.rate()),
                up = Resampler::Memory(scheduler.rate(), rate);
-  return down == 0 || up == 0 ? 0 : own + down + up;
+  return down == 0 || up == 0 ? 0 : own + down + tracks * up + Vector<Resampler>::Memory(tracks);
 }
 
 void Stream::Reset() noexcept {
@@ -81,23 +91,31 @@ void Stream::Reset() noexcept {
   adapter_.Reset();
   if (resamples_) {
     down_.Reset();
-    up_.Reset();
+    for (Resampler& up : up_) up.Reset();
   }
   std::fill(dry_.begin(), dry_.end(), 0.0f);
   dry_at_ = 0;
   dryness_ = -1;
 }
 
-float Stream::Step(float x) noexcept {
-  if (!resamples_) return adapter_.Process(x);
+void Stream::Step(int sample) noexcept {
+  const float x = chunk_[sample];
+  if (!resamples_) {
+    adapter_.Process(x);
+    for (int k = 0; k < count_; ++k) Track(k)[sample] = adapter_.At(k);
+    return;
+  }
   down_.Push(x);
-  while (down_.Due()) up_.Push(adapter_.Process(down_.Pull()));
-  return up_.Pull();
+  while (down_.Due()) {
+    adapter_.Process(down_.Pull());
+    for (int k = 0; k < count_; ++k) up_[k].Push(adapter_.At(k));
+  }
+  for (int k = 0; k < count_; ++k) Track(k)[sample] = up_[k].Pull();
 }
 
 void Stream::RunHop() noexcept {
   if (!resamples_) {
-    scheduler_->Process(chunk_.data(), wet_.data());
+    ProcessHop(this, chunk_.data(), tracks_.data());
     return;
   }
   float* sample = hop_.data();
@@ -105,11 +123,14 @@ void Stream::RunHop() noexcept {
     down_.Push(x);
     while (down_.Due()) *sample++ = down_.Pull();
   }
-  scheduler_->Process(hop_.data(), hop_.data());
-  sample = wet_.data();
-  for (float x : hop_) {
-    up_.Push(x);
-    while (up_.Due()) *sample++ = up_.Pull();
+  const int hop = scheduler_->hop();
+  ProcessHop(this, hop_.data(), hop_.data() + hop);
+  sample = tracks_.data();
+  for (int k = 0; k < count_; ++k) {
+    for (int i = 0; i < hop; ++i) {
+      up_[k].Push(hop_[(k + 1) * hop + i]);
+      while (up_[k].Due()) *sample++ = up_[k].Pull();
+    }
   }
 }
 
@@ -117,21 +138,40 @@ void Stream::Run(int count) noexcept {
   if (block_ != 0) {
     RunHop();
   } else {
-    for (int i = 0; i < count; ++i) wet_[i] = Step(chunk_[i]);
+    for (int i = 0; i < count; ++i) Step(i);
   }
   const int wanted = scheduler_->strength() == 0.0f ? fade_ : 0;
   if (dryness_ < 0) dryness_ = wanted;
   for (int i = 0; i < count; ++i) {
-    const float dry = dry_[dry_at_], wet = wet_[i];
+    const float dry = dry_[dry_at_];
     dry_[dry_at_] = chunk_[i];
     if (++dry_at_ == latency_) dry_at_ = 0;
     dryness_ += (wanted > dryness_) - (wanted < dryness_);
+    if (dryness_ == 0) continue;
     const float share = static_cast<float>(dryness_) / static_cast<float>(fade_);
-    chunk_[i] = dryness_ == 0 ? wet : dryness_ == fade_ ? dry : wet + share * (dry - wet);
+    for (int k = 0; k < count_; ++k) {
+      float& wet = Track(k)[i];
+      wet = dryness_ == fade_ ? dry : wet + share * (dry - wet);
+    }
   }
 }
 
-void Stream::Process(const float* in, int count, float* out) noexcept {
+template <typename Sample>
+void Stream::Give(int count, int at, Sample* out, Sample* const* rows) noexcept {
+  const int faces = rows == nullptr ? 0 : scheduler_->faces();
+  for (int k = 0; k <= faces; ++k) {
+    Sample* to = (k == 0 ? out : rows[k - 1]) + at;
+    const float* from = Track(count_ == 1 ? 0 : k);
+    if constexpr (std::is_same_v<Sample, float>) {
+      std::copy_n(from, count, to);
+    } else {
+      const int saturated = SampleConvert::ToInt16(from, count, to);
+      if (saturated) scheduler_->counters().Add(Counter::kSaturatedSamples, saturated);
+    }
+  }
+}
+
+void Stream::Process(const float* in, int count, float* out, float* const* rows) noexcept {
   const Denormals denormals(Denormals::kAsZero);
   for (int i = 0; i < count; i += Chunk()) {
     const int size = std::min(Chunk(), count - i);
@@ -140,18 +180,17 @@ void Stream::Process(const float* in, int count, float* out) noexcept {
     if (repairs.nonfinite) scheduler_->counters().Add(Counter::kNonfiniteSamples, repairs.nonfinite);
     if (repairs.clamped) scheduler_->counters().Add(Counter::kClampedSamples, repairs.clamped);
     Run(size);
-    std::copy_n(chunk_.begin(), size, out + i);
+    Give(size, i, out, rows);
   }
 }
 
-void Stream::Process(const int16_t* in, int count, int16_t* out) noexcept {
+void Stream::Process(const int16_t* in, int count, int16_t* out, int16_t* const* rows) noexcept {
   const Denormals denormals(Denormals::kAsZero);
   for (int i = 0; i < count; i += Chunk()) {
     const int size = std::min(Chunk(), count - i);
     SampleConvert::ToFloat(in + i, size, chunk_.data());
     Run(size);
-    const int saturated = SampleConvert::ToInt16(chunk_.data(), size, out + i);
-    if (saturated) scheduler_->counters().Add(Counter::kSaturatedSamples, saturated);
+    Give(size, i, out, rows);
   }
 }
 
@@ -162,22 +201,19 @@ int Stream::RunSilence(int most) noexcept {
   return count;
 }
 
-void Stream::Flush(float* out) noexcept {
+void Stream::Flush(float* out, float* const* rows) noexcept {
   const Denormals denormals(Denormals::kAsZero);
-  for (int done = 0; done < latency_;) {
-    const int count = RunSilence(latency_ - done);
-    std::copy_n(chunk_.begin(), count, out + done);
-    done += count;
+  for (int done = 0, count; done < latency_; done += count) {
+    count = RunSilence(latency_ - done);
+    Give(count, done, out, rows);
   }
 }
 
-void Stream::Flush(int16_t* out) noexcept {
+void Stream::Flush(int16_t* out, int16_t* const* rows) noexcept {
   const Denormals denormals(Denormals::kAsZero);
-  for (int done = 0; done < latency_;) {
-    const int count = RunSilence(latency_ - done);
-    const int saturated = SampleConvert::ToInt16(chunk_.data(), count, out + done);
-    if (saturated) scheduler_->counters().Add(Counter::kSaturatedSamples, saturated);
-    done += count;
+  for (int done = 0, count; done < latency_; done += count) {
+    count = RunSilence(latency_ - done);
+    Give(count, done, out, rows);
   }
 }
 

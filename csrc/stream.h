@@ -1,5 +1,6 @@
 // Blocks at any rate from 8 to 48 kHz, float or int16, around a HopScheduler:
-// conversion -> resampler -> framing -> scheduler -> resampler -> conversion. As many samples out as in.
+// conversion -> resampler -> framing -> scheduler -> resampler -> conversion. As many samples out as in, of
+// the joint track and, with several faces, of one for each.
 #pragma once
 
 #include <cstdint>
@@ -27,30 +28,37 @@ class Stream {
 
   // In place is allowed. At strength 0 the output is the input itself, latency() samples later: whatever the
   // rates, and to the bit.
-  void Process(const float* in, int count, float* out) noexcept;
-  void Process(const int16_t* in, int count, int16_t* out) noexcept;
+  // rows: null, or where count samples go for each face of the scheduler.
+  void Process(const float* in, int count, float* out, float* const* rows = nullptr) noexcept;
+  void Process(const int16_t* in, int count, int16_t* out, int16_t* const* rows = nullptr) noexcept;
   // What is still inside: latency() samples.
-  void Flush(float* out) noexcept;
-  void Flush(int16_t* out) noexcept;
+  void Flush(float* out, float* const* rows = nullptr) noexcept;
+  void Flush(int16_t* out, int16_t* const* rows = nullptr) noexcept;
 
  private:
   Status PrepareBlock(int block);
+  static void ProcessHop(void* stream, const float* in, float* out);
   int Chunk() const { return chunk_.size(); }
-  void Run(int count) noexcept;  // chunk_, in place
-  void RunHop() noexcept;        // chunk_, a whole hop -> wet_
-  float Step(float x) noexcept;
-  int RunSilence(int most) noexcept;  // how many samples, at most `most`, lie in chunk_ then
+  void Run(int count) noexcept;       // chunk_ -> tracks_
+  void RunHop() noexcept;             // chunk_, a whole hop -> tracks_
+  void Step(int sample) noexcept;     // chunk_ -> tracks_, one sample
+  int RunSilence(int most) noexcept;  // how many samples, at most `most`, lie in tracks_ then
+  float* Track(int track) { return tracks_.data() + track * Chunk(); }
+  template <typename Sample>
+  void Give(int count, int at, Sample* out, Sample* const* rows) noexcept;  // tracks_ -> caller's buffers
 
   HopScheduler* scheduler_ = nullptr;
   int rate_ = 16000;
   int block_ = 0;
   int latency_ = 0;
   bool resamples_ = false;
-  Resampler down_;  // caller's rate -> scheduler's
-  Resampler up_;    // and back
+  Resampler down_;        // caller's rate -> scheduler's
+  Vector<Resampler> up_;  // and back, one for each track
   BlockAdapter adapter_;
-  Vector<float> chunk_, wet_;  // samples converted at a time; with a block, those of one hop
-  Vector<float> hop_;          // at the scheduler's rate
+  int count_ = 1;         // tracks: the joint one, and with several faces one for each
+  Vector<float> chunk_;   // samples converted at a time; with a block, those of one hop
+  Vector<float> tracks_;  // as many of every track
+  Vector<float> hop_;     // at the scheduler's rate: one hop in, one of every track out
 
   Vector<float> dry_;  // room for a ring of the last latency() samples
   int dry_at_ = 0;

@@ -73,7 +73,7 @@ int main(int argc, char** argv) {
     std::fill(gate.begin(), gate.end(), 0.5f);
     fusion.Step(true);
     fusion.Fuse(irm.data(), mask_av.data(), gate.data(), mask.data());
-    fusion.Gain(mask.data(), 0.1f, 1.0f, gain.data());
+    seehear::MaskFusion::Gain(mask.data(), bands, 0.1f, 1.0f, gain.data());
     layout.Apply(gain.data(), re.data(), im.data());
     synthesizer.Process(re.data(), im.data(), out.data());
   };

@@ -303,19 +303,19 @@ void BindScheduler(py::module_& m) {
       .def_property_readonly("ibm",
                              [](const py::object& self) {
                                const auto& core = self.cast<PyScheduler&>().core;
-                               return ReadOnlyView(core.ibm(), core.bands(), self);
+                               return ReadOnlyView(core.face().ibm(), core.bands(), self);
                              })
       .def_property_readonly("gate",
                              [](const py::object& self) {
                                const auto& core = self.cast<PyScheduler&>().core;
-                               return ReadOnlyView(core.gate(), core.bands(), self);
+                               return ReadOnlyView(core.face().gate(), core.bands(), self);
                              })
       .def_property_readonly("mask",
                              [](const py::object& self) {
                                const auto& core = self.cast<PyScheduler&>().core;
                                return ReadOnlyView(core.mask(), core.bands(), self);
                              })
-      .def_property_readonly("face_state", [](PyScheduler& self) { return self.core.face().name(); })
+      .def_property_readonly("face_state", [](PyScheduler& self) { return self.core.face().state().name(); })
       .def_property_readonly("last_error", [](PyScheduler& self) { return self.invoke.last_error(); })
       .def_property_readonly("counters", &CounterDict);
 }
