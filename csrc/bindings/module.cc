@@ -122,9 +122,11 @@ void UseFlatModel(PyScheduler& self, const py::bytes& image) {
   self.core.set_invoke(self.executor.invoke());
 }
 
-std::shared_ptr<PyScheduler> MakeScheduler(const py::dict& manifest) {
+std::shared_ptr<PyScheduler> MakeScheduler(const py::dict& manifest, int faces) {
   auto self = std::make_shared<PyScheduler>();
-  const Status status = self->core.Prepare(ReadManifest(manifest));
+  SchedulerConfig config = ReadManifest(manifest);
+  config.faces = faces;
+  const Status status = self->core.Prepare(config);
   if (!status.ok()) throw py::value_error("manifest: " + status.message());
   return self;
 }
@@ -146,8 +148,8 @@ py::array Buffer(const py::object& owner, int graph, const std::string& tensor) 
   return py::array(dtype, port->spec().shape, {}, port->data(), owner);
 }
 
-bool See(PyScheduler& self, const py::object& landmarks, double t) {
-  if (landmarks.is_none()) return self.core.See(nullptr, t);
+bool See(PyScheduler& self, const py::object& landmarks, double t, int face) {
+  if (landmarks.is_none()) return self.core.See(nullptr, t, face);
   const FloatArray points = FloatArray::ensure(landmarks);
   if (!points || points.ndim() != 2 || points.shape(0) != LipGeometry::kLandmarks || points.shape(1) != 2) {
     PyErr_Clear();
@@ -155,7 +157,7 @@ bool See(PyScheduler& self, const py::object& landmarks, double t) {
                           (points ? "shape " + ShapeText(points)
                                   : py::cast<std::string>(py::type::of(landmarks).attr("__name__"))));
   }
-  return self.core.See(points.data(), t);
+  return self.core.See(points.data(), t, face);
 }
 
 py::dict CounterDict(PyScheduler& self) {
@@ -176,7 +178,15 @@ struct PyStream {
   Stream core;
   bool int16 = false;
 
-  py::array Process(const py::array& block) {
+  py::array Process(const py::array& block) { return ProcessAny(block, false); }
+
+  // One row for each face.
+  py::array ProcessFaces(const py::array& block) { return ProcessAny(block, true); }
+
+  py::array Flush() { return int16 ? FlushAs<int16_t>() : FlushAs<float>(); }
+
+ private:
+  py::array ProcessAny(const py::array& block, bool faces) {
     if (block.ndim() != 1) {
       throw py::value_error("block must be one-dimensional (one microphone), got shape " + ShapeText(block));
     }
@@ -185,23 +195,23 @@ struct PyStream {
                             " samples, as was said at the start, got " + std::to_string(block.size()));
     }
     int16 = HoldsA<int16_t>(block);
-    if (int16) return ProcessAs<int16_t>(block);
-    if (HoldsA<float>(block)) return ProcessAs<float>(block);
+    if (int16) return ProcessAs<int16_t>(block, faces);
+    if (HoldsA<float>(block)) return ProcessAs<float>(block, faces);
     throw py::type_error("block must be int16 or float32, got " + DTypeText(block) +
                          "; use block.astype(numpy.float32) with full scale 1.0");
   }
 
-  py::array Flush() { return int16 ? FlushAs<int16_t>() : FlushAs<float>(); }
-
- private:
   template <typename Sample>
-  py::array ProcessAs(const py::array& block) {
+  py::array ProcessAs(const py::array& block, bool faces) {
     const auto in = py::array_t<Sample, py::array::c_style>::ensure(block);
-    py::array_t<Sample> out(in.size());
+    const int count = static_cast<int>(in.size()), width = scheduler->core.faces();
+    py::array_t<Sample> out(count), rows({faces ? width : 0, count});
+    Sample* to[HopScheduler::kMaxFaces];
+    for (int k = 0; faces && k < width; ++k) to[k] = rows.mutable_data() + static_cast<size_t>(k) * count;
     const Turns::Turn turn(&scheduler->turns);
-    core.Process(in.data(), static_cast<int>(in.size()), out.mutable_data());
+    core.Process(in.data(), count, out.mutable_data(), faces ? to : nullptr);
     scheduler->invoke.RaiseSignal();
-    return out;
+    return faces ? rows : out;
   }
 
   template <typename Sample>
@@ -219,12 +229,37 @@ struct Held {
   std::shared_ptr<PyScheduler> scheduler;
 };
 
+// One face of a scheduler, as it is now.
+struct PyFace {
+  const FacePath* path;
+  int bands;
+};
+
+PyFace FaceOf(PyScheduler& self, int face) {
+  if (face < 0 || face >= self.core.faces()) {
+    throw py::index_error("face must be 0 to " + std::to_string(self.core.faces() - 1) + ", got " +
+                          std::to_string(face));
+  }
+  return {&self.core.face(face), self.core.bands()};
+}
+
+template <const float* (FacePath::*kValues)() const>
+py::array FaceValues(const py::object& self) {
+  const auto& face = self.cast<PyFace&>();
+  return ReadOnlyView((face.path->*kValues)(), face.bands, self);
+}
+
 void BindScheduler(py::module_& m) {
+  py::class_<PyFace>(m, "Face")
+      .def_property_readonly("state", [](const PyFace& self) { return self.path->state().name(); })
+      .def_property_readonly("ibm", &FaceValues<&FacePath::ibm>)
+      .def_property_readonly("gate", &FaceValues<&FacePath::gate>)
+      .def_property_readonly("mask", &FaceValues<&FacePath::mask>);
   py::class_<Held>(m, "Held")
       .def("__enter__", [](Held& self) { self.scheduler->turns.Hold(); })
       .def("__exit__", [](Held& self, const py::args&) { self.scheduler->turns.Let(); });
   py::class_<PyScheduler, std::shared_ptr<PyScheduler>>(m, "HopScheduler")
-      .def(py::init(&MakeScheduler), py::arg("config"))
+      .def(py::init(&MakeScheduler), py::arg("config"), py::arg("faces") = 1)
       .def_property_readonly("graph_names",
                              [](PyScheduler& self) {
                                std::vector<std::string> names;
@@ -257,7 +292,8 @@ void BindScheduler(py::module_& m) {
             self.invoke.RaiseSignal();
           },
           py::arg("block"), py::arg("out"))
-      .def("see", &See, py::arg("landmarks").none(true), py::arg("t"))
+      .def("see", &See, py::arg("landmarks").none(true), py::arg("t"), py::arg("face") = 0)
+      .def("face", &FaceOf, py::arg("face"), py::keep_alive<0, 1>())
       .def("flush",
            [](PyScheduler& self) {
              auto out = NewFloats(self.core.latency());
@@ -274,16 +310,23 @@ void BindScheduler(py::module_& m) {
            })
       .def("held", [](std::shared_ptr<PyScheduler> self) { return Held{std::move(self)}; })
       .def_property_readonly_static("reach", [](const py::object&) { return HopScheduler::kReach; })
+      .def_property_readonly_static("max_faces", [](const py::object&) { return HopScheduler::kMaxFaces; })
       .def_property_readonly("latency", [](PyScheduler& self) { return self.core.latency(); })
       .def_property_readonly("hop", [](PyScheduler& self) { return self.core.hop(); })
       .def_property_readonly("rate", [](PyScheduler& self) { return self.core.rate(); })
       .def_property_readonly("bands", [](PyScheduler& self) { return self.core.bands(); })
       .def_property_readonly("has_vision", [](PyScheduler& self) { return self.core.has_vision(); })
+      .def_property_readonly("faces", [](PyScheduler& self) { return self.core.faces(); })
       .def_property_readonly("now", [](PyScheduler& self) { return self.core.now(); })
       .def_property(
           "visual_delay_ms", [](PyScheduler& self) { return self.core.visual_delay_ms(); },
           [](PyScheduler& self, float value) {
             Set(self.core.set_visual_delay_ms(value), "visual_delay_ms", "0 to 500", value);
+          })
+      .def_property(
+          "selected", [](PyScheduler& self) { return self.core.selected(); },
+          [](PyScheduler& self, uint32_t value) {
+            Set(self.core.set_selected(value), "selected", "a bit for each face, at least one", value);
           })
       .def_property(
           "strength", [](PyScheduler& self) { return self.core.strength(); },
@@ -300,22 +343,11 @@ void BindScheduler(py::module_& m) {
                                const auto& core = self.cast<PyScheduler&>().core;
                                return ReadOnlyView(core.irm(), core.bands(), self);
                              })
-      .def_property_readonly("ibm",
-                             [](const py::object& self) {
-                               const auto& core = self.cast<PyScheduler&>().core;
-                               return ReadOnlyView(core.face().ibm(), core.bands(), self);
-                             })
-      .def_property_readonly("gate",
-                             [](const py::object& self) {
-                               const auto& core = self.cast<PyScheduler&>().core;
-                               return ReadOnlyView(core.face().gate(), core.bands(), self);
-                             })
       .def_property_readonly("mask",
                              [](const py::object& self) {
                                const auto& core = self.cast<PyScheduler&>().core;
                                return ReadOnlyView(core.mask(), core.bands(), self);
                              })
-      .def_property_readonly("face_state", [](PyScheduler& self) { return self.core.face().state().name(); })
       .def_property_readonly("last_error", [](PyScheduler& self) { return self.invoke.last_error(); })
       .def_property_readonly("counters", &CounterDict);
 }
@@ -331,6 +363,7 @@ void BindStream(py::module_& m) {
            }),
            py::arg("scheduler"), py::arg("rate"), py::arg("block") = 0)
       .def("process", &PyStream::Process, py::arg("block"))
+      .def("process_faces", &PyStream::ProcessFaces, py::arg("block"))
       .def("flush", &PyStream::Flush)
       .def("reset",
            [](PyStream& self) {

@@ -16,6 +16,7 @@ class HopScheduler:
     ----------
     config : the manifest of a bundle (a dict with profile, bands, features, fusion, networks, graphs and, for a model with
         eyes, visual). Graphs that no network names are ignored.
+    faces : talkers to look at, 1 to `max_faces`; each has a state of its own over the same graphs.
 
     Raises
     ------
@@ -29,7 +30,7 @@ class HopScheduler:
     >>> scheduler.process(block, out)                               # doctest: +SKIP
     """
 
-    def __init__(self, config: dict[str, Any]) -> None: ...
+    def __init__(self, config: dict[str, Any], faces: int = 1) -> None: ...
     @property
     def graph_names(self) -> list[str]:
         """Names of the graphs; the index in this list is the number handed to invoke."""
@@ -91,7 +92,7 @@ class HopScheduler:
             Another call is running, or the scheduler is held.
         """
 
-    def see(self, landmarks: ArrayLike | None, t: float) -> bool:
+    def see(self, landmarks: ArrayLike | None, t: float, face: int = 0) -> bool:
         """Hand in one image; from any thread, one at a time. Never waits.
 
         Parameters
@@ -99,6 +100,7 @@ class HopScheduler:
         landmarks : (50, 2) points x (right), y (down) in the order of `seehear.landmarks.LANDMARKS`; None, or a NaN
             among them, for no face.
         t : seconds on the sample clock; t = 0 is the first sample after `reset`.
+        face : whose image it is; each face may have a thread of its own.
 
         Returns
         -------
@@ -138,6 +140,17 @@ class HopScheduler:
     def has_vision(self) -> bool:
         """Whether the model has lip and gate networks."""
 
+    @property
+    def faces(self) -> int:
+        """Number of faces it looks at."""
+
+    def face(self, face: int) -> Face:
+        """One of them; IndexError where there is none."""
+
+    selected: int
+    """Bit k: face k belongs to the joint track."""
+    max_faces: ClassVar[int]
+    """Most faces that a scheduler looks at."""
     reach: ClassVar[float]
     """Seconds from `now` within which images are taken."""
 
@@ -154,23 +167,11 @@ class HopScheduler:
 
     @property
     def irm(self) -> _F32:
-        """Mask of the audio net, (M,) 0..1; a read-only view of the last hop, like the next three."""
-
-    @property
-    def ibm(self) -> _F32:
-        """Mask of the lip net, (M,) 0..1; 1 while the gate is closed."""
-
-    @property
-    def gate(self) -> _F32:
-        """Weight of the visual mask, (M,) 0..1, its ramp included; 0 while closed."""
+        """Mask of the audio net, (M,) 0..1; a read-only view of the last hop, like the next."""
 
     @property
     def mask(self) -> _F32:
-        """Fused mask, (M,) 0..1, before floor and strength."""
-
-    @property
-    def face_state(self) -> str:
-        """``none``, ``seen``, ``no_face``, ``frozen`` or ``late``."""
+        """Mask of the joint track, (M,) 0..1, before floor and strength."""
 
     @property
     def last_error(self) -> str:
@@ -179,6 +180,25 @@ class HopScheduler:
     @property
     def counters(self) -> dict[str, int]:
         """Counts since `reset`: hops, repaired samples, images and what became of them, runs and failures of the nets."""
+
+class Face:
+    """One face of a `HopScheduler`, as of its last hop; the arrays are read-only views, (M,) 0..1."""
+
+    @property
+    def state(self) -> str:
+        """``none``, ``seen``, ``no_face``, ``frozen`` or ``late``."""
+
+    @property
+    def ibm(self) -> _F32:
+        """Mask of the lip net; 1 while the gate is closed."""
+
+    @property
+    def gate(self) -> _F32:
+        """Weight of the visual mask, its ramp included; 0 while closed."""
+
+    @property
+    def mask(self) -> _F32:
+        """Fused mask of this talker, before floor and strength."""
 
 class Stream:
     """Blocks at any rate around a scheduler; as many samples out as in, the same for any cutting into blocks.
@@ -199,6 +219,9 @@ class Stream:
     """
 
     def __init__(self, scheduler: HopScheduler, rate: int, block: int = 0) -> None: ...
+    def process_faces(self, block: np.ndarray) -> np.ndarray:
+        """As `process`, a row for each face: (faces, n)."""
+
     def process(self, block: np.ndarray) -> np.ndarray:
         """Enhance a block (n,), int16 or float32 (full scale 1), into one of the same length and dtype.
 

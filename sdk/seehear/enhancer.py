@@ -73,11 +73,13 @@ class Enhancer:
         floor_db: float | None = None,
         visual_delay_ms: float | None = None,
         block: int | None = None,
+        faces: int = 1,
     ) -> None:
         self._rate = _checked_rate(rate)
         self.bundle = bundle
+        faces = _checked_faces(bundle, faces)
         try:
-            self._scheduler = _core.HopScheduler(dict(bundle.manifest))
+            self._scheduler = _core.HopScheduler(dict(bundle.manifest), faces)
         except ValueError as error:
             raise BundleError(f"{bundle.source}: {error}") from error
         self.invoker = Invoker(self._scheduler, bundle)
@@ -95,7 +97,7 @@ class Enhancer:
             raise InputError(f"{error}") from error
         self._latency = int(self._stream.latency)
         self._in_kind: Callable[[np.ndarray], Any] = np.asarray
-        self._tracker: Any = None
+        self._trackers: dict[int, Any] = {}
         self._vision_lock = threading.Lock()
         self._epoch = 0
         self._mistimed = False
@@ -124,6 +126,7 @@ class Enhancer:
         on_event: Callable[[Event], None] | None = None,
         block: int | None = None,
         require_signature: Key | None = None,
+        faces: int = 1,
     ) -> Enhancer:
         """Load a model and make everything ready; after this no block can fail for a configuration reason.
 
@@ -151,6 +154,8 @@ class Enhancer:
         require_signature : public key that the model must be signed with: bytes, hexadecimal digits, PEM text or
             the path of a file with one of these. By default the one in the environment variable SEEHEAR_KEY; if
             that is not set, signatures are not looked at.
+        faces : talkers to look at, 1..8, each shown by `see(..., face=k)` (E9). `process` then gives the joint
+            track of those `selected`, `process_faces` one for each.
 
         Raises
         ------
@@ -174,7 +179,7 @@ class Enhancer:
             if delegate is not None:
                 raise InputError("emulate: an emulated board runs on the processor, without a delegate")
             where = delegates.emulate(bundle, target, placement)
-        enhancer = cls(bundle, rate, strength, floor_db, visual_delay_ms, block)
+        enhancer = cls(bundle, rate, strength, floor_db, visual_delay_ms, block, faces)
         enhancer.on_event = on_event
         if target is not None:
             enhancer.board = target.id
@@ -250,14 +255,47 @@ class Enhancer:
         What a signal handler raises meanwhile (Ctrl-C, say) comes out of here once the block is done.
         """
         stream = self._open()
+        samples, in_kind = self._of_block(block)
+        out = stream.process(samples)
+        self._in_kind = in_kind
+        return in_kind(out)
+
+    def process_faces(self, block: Block) -> np.ndarray:
+        """Enhance the next samples, a track for each face (E9b); in the place of `process`, block by block.
+
+        In the track of a face the others are noise: where another's lips move in a band and these do not, the band
+        is taken from it. A face that is not in sight has the track of the audio net alone (E7).
+
+        Parameters
+        ----------
+        block : as for `process`.
+
+        Returns
+        -------
+        numpy.ndarray
+            (faces, n), int16 for int16 samples, else float32; delayed by `latency`.
+
+        Raises
+        ------
+        InputError, StateError
+            As for `process`.
+
+        Examples
+        --------
+        >>> enhancer = seehear.Enhancer.load(faces=2)
+        >>> ann, bob = enhancer.process_faces(block)
+        """
+        stream = self._open()
+        samples, self._in_kind = self._of_block(block)
+        return np.asarray(stream.process_faces(samples))
+
+    def _of_block(self, block: Block) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
         samples, in_kind = _samples(block)
         if self._block and len(samples) != self._block:
             raise InputError(
                 f"expected blocks of {self._block} samples as `load` was told, got {len(samples)}"
             )
-        out = stream.process(samples)
-        self._in_kind = in_kind
-        return in_kind(out)
+        return samples, in_kind
 
     def flush(self) -> Any:
         """The `latency` samples still inside, in the form of the last block (float32 [n] before the first);
@@ -274,8 +312,8 @@ class Enhancer:
             self._placer.reset()
             self._vision_times.clear()
             self._images = self._faces = 0
-            if self._tracker is not None:
-                self._tracker.reset()
+            for tracker in self._trackers.values():
+                tracker.reset()
 
     def enhance(
         self,
@@ -383,7 +421,7 @@ class Enhancer:
 
     # --- images ---
 
-    def see(self, image: np.ndarray, t: float) -> bool:
+    def see(self, image: np.ndarray, t: float, face: int = 0) -> bool:
         """Show an image; may be called from any thread, never delays `process` (but `reset` waits for it).
 
         The face is found and its landmarks are measured in the calling thread.
@@ -392,6 +430,7 @@ class Enhancer:
         ----------
         image : uint8 (height, width, 3) RGB or (height, width) gray, of any size.
         t : when it was exposed, seconds on the sample clock.
+        face : whose picture it is, 0 to `faces` - 1: one talker and one camera, or one cut out of a picture of many.
 
         Returns
         -------
@@ -403,27 +442,27 @@ class Enhancer:
         Raises
         ------
         InputError
-            Not such an image, t is no finite number, or the model is audio-only.
+            Not such an image, t is no finite number, there is no such face, or the model is audio-only.
         StateError
             The enhancer is closed.
         MissingExtraError
             OpenCV is not installed.
         """
         image = _checked_image(image)
-        return self._show(lambda: self._face_tracker().track(image, t), t)
+        return self._show(lambda: self._face_tracker(face).track(image, t), t, face)
 
-    def see_mouth(self, crop: np.ndarray, t: float) -> bool:
+    def see_mouth(self, crop: np.ndarray, t: float, face: int = 0) -> bool:
         """Show a mouth crop that is already aligned, instead of a whole picture.
 
         Parameters
         ----------
         crop : uint8 (size, size) gray or (size, size, 3) RGB, framed as `FaceTracker.track_mouth` says.
-        t : as for `see`.
+        t, face : as for `see`.
         """
         crop = _checked_image(crop)
-        return self._show(lambda: self._face_tracker().track_mouth(crop), t)
+        return self._show(lambda: self._face_tracker(face).track_mouth(crop), t, face)
 
-    def see_landmarks(self, points: np.ndarray | None, t: float) -> bool:
+    def see_landmarks(self, points: np.ndarray | None, t: float, face: int = 0) -> bool:
         """Show landmarks found elsewhere.
 
         Parameters
@@ -431,17 +470,18 @@ class Enhancer:
         points : float (50, 2), pixels, x right and y down, in the order of `seehear.landmarks.LANDMARKS`; or
             a whole face mesh (468 or 478 points), from which these are taken. A third coordinate is left out.
             None, or any NaN among the 50, means that no face was found.
-        t : as for `see`.
+        t, face : as for `see`.
         """
         if points is not None:
             points = _checked_landmarks(points)
-        return self._show(lambda: points, t)
+        return self._show(lambda: points, t, face)
 
-    def _show(self, find: Callable[[], np.ndarray | None], t: float) -> bool:
+    def _show(self, find: Callable[[], np.ndarray | None], t: float, face: int) -> bool:
         epoch = self._epoch
         self._open()
         self._need_vision()
         t = _checked_time(t)
+        face = self._checked_face(face)
         # one image at a time: the tracker has state, and the core's queue one producer
         with self._vision_lock:
             if self._epoch != epoch:
@@ -452,7 +492,7 @@ class Enhancer:
                 first, self._mistimed = not self._mistimed, True
                 self._scheduler.see(None, t)  # which counts it
             else:
-                return self._find_and_see(find, t)
+                return self._find_and_see(find, t, face)
         if first:
             away = f"{abs(t - now):.2g}".replace("e+0", "e")
             reason = (
@@ -462,7 +502,7 @@ class Enhancer:
             tell(self._remember, Event(kind="image_time", reason=reason, seconds=now))
         return False
 
-    def _find_and_see(self, find: Callable[[], np.ndarray | None], t: float) -> bool:
+    def _find_and_see(self, find: Callable[[], np.ndarray | None], t: float, number: int) -> bool:
         begin = time.perf_counter()
         points = find()
         self._vision_times.append(time.perf_counter() - begin)
@@ -470,19 +510,25 @@ class Enhancer:
         face = points is not None and bool(np.isfinite(points).all())
         self._faces += face
         points = None if points is None else np.ascontiguousarray(points, np.float32)
-        return bool(self._scheduler.see(points, t)) and face
+        return bool(self._scheduler.see(points, t, number)) and face
 
     def _need_vision(self) -> None:
         if not self.bundle.has_vision:
             raise InputError(f"{self.bundle.name} is an audio-only model: it takes no images")
 
-    def _face_tracker(self) -> Any:
-        if self._tracker is None:
+    def _checked_face(self, face: int) -> int:
+        whole = isinstance(face, (int, np.integer)) and not isinstance(face, bool)
+        if not whole or not 0 <= face < self.faces:
+            raise InputError(f"face: expected a number from 0 to {self.faces - 1}, got {face!r}")
+        return int(face)
+
+    def _face_tracker(self, face: int) -> Any:
+        if face not in self._trackers:
             # needs OpenCV: sound alone must work without it
             from seehear.face_tracker import FaceTracker
 
-            self._tracker = FaceTracker.load(self.bundle)
-        return self._tracker
+            self._trackers[face] = FaceTracker.load(self.bundle)
+        return self._trackers[face]
 
     # --- settings and readings ---
 
@@ -531,18 +577,45 @@ class Enhancer:
             raise InputError(str(reason)) from error
 
     @property
+    def faces(self) -> int:
+        """How many faces it looks at."""
+        return int(self._scheduler.faces)
+
+    @property
+    def selected(self) -> tuple[int, ...]:
+        """The faces whose joint track `process` gives, all of them at first; who is left out counts as noise (E9b)."""
+        return tuple(face for face in range(self.faces) if self._scheduler.selected >> face & 1)
+
+    @selected.setter
+    def selected(self, faces: Iterable[int]) -> None:
+        chosen = {self._checked_face(face) for face in faces}
+        if not chosen:
+            raise InputError("selected: expected at least one face")
+        self._scheduler.selected = sum(1 << face for face in chosen)
+
+    @property
     def gate(self) -> float:
-        """Mean gate of the last hop: 0 = sound alone, 1 = image and sound together (E6)."""
-        return float(self._scheduler.gate.mean()) if self.bundle.has_vision else 0.0
+        """Mean gate of the first face in the last hop: 0 = sound alone, 1 = image and sound together (E6)."""
+        return self.gates[0]
+
+    @property
+    def gates(self) -> list[float]:
+        """`gate` of every face."""
+        return [float(self._scheduler.face(face).gate.mean()) for face in range(self.faces)]
 
     @property
     def face_state(self) -> str:
-        """none, seen, no_face, frozen or late (E7)."""
-        return str(self._scheduler.face_state)
+        """State of the first face: none, seen, no_face, frozen or late (E7)."""
+        return self.face_states[0]
+
+    @property
+    def face_states(self) -> list[str]:
+        """`face_state` of every face."""
+        return [str(self._scheduler.face(face).state) for face in range(self.faces)]
 
     @property
     def scheduler(self) -> Any:
-        """The core's `HopScheduler`: irm, ibm, gate and mask of the last hop, and the clock `now`."""
+        """The core's `HopScheduler`: irm and mask of the last hop, the faces' ibm and gate, the clock `now`."""
         return self._scheduler
 
     @property
@@ -592,7 +665,7 @@ class Enhancer:
         self._scheduler.set_invoke(_no_graph)
         self.invoker.close()
         self._placer.close()
-        self._tracker = None
+        self._trackers.clear()
 
     def _open(self) -> Any:
         """The stream, while there is one."""
@@ -666,6 +739,15 @@ def _checked_block_size(block: int | None) -> int:
             f"block: expected a number of samples, or None for blocks of any size, got {block!r}"
         )
     return int(block)
+
+
+def _checked_faces(bundle: Bundle, faces: int) -> int:
+    whole = isinstance(faces, (int, np.integer)) and not isinstance(faces, bool)
+    if not whole or not 1 <= faces <= _core.HopScheduler.max_faces:
+        raise InputError(f"faces: expected a number from 1 to {_core.HopScheduler.max_faces}, got {faces!r}")
+    if faces > 1 and not bundle.has_vision:
+        raise InputError(f"faces: {bundle.name} is an audio-only model: it looks at no faces, got {faces}")
+    return int(faces)
 
 
 def _checked_time(t: float) -> float:

@@ -44,8 +44,10 @@ class Trace:
     def __call__(self, enhancer: Enhancer) -> None:
         """Take down the last hop."""
         scheduler = enhancer.scheduler
-        for name in ("irm", "ibm", "gate", "mask"):
+        for name in ("irm", "mask"):
             getattr(self, name).append(np.array(getattr(scheduler, name)))
+        for name in ("ibm", "gate"):
+            getattr(self, name).append(np.array(getattr(scheduler.face(0), name)))
         self.states.append(enhancer.face_state)
 
 

@@ -45,9 +45,11 @@ def run() -> Callable[..., dict[str, Any]]:
             out = np.empty(hop, np.float32)
             scheduler.process(x[n * hop : (n + 1) * hop], out)
             made["out"].append(out)
-            for name in ("irm", "ibm", "gate", "mask"):
+            for name in ("irm", "mask"):
                 made[name].append(getattr(scheduler, name).copy())
-            made["state"].append(scheduler.face_state)
+            for name in ("ibm", "gate"):
+                made[name].append(getattr(scheduler.face(0), name).copy())
+            made["state"].append(scheduler.face(0).state)
         return {
             k: v if k == "state" else np.concatenate(v) if k == "out" else np.array(v)
             for k, v in made.items()

@@ -242,10 +242,10 @@ def test_native_invoke_runs_without_python(config: dict[str, Any]) -> None:
 def test_face_opens_the_gate_and_reset_forgets_it(make: Make) -> None:
     scheduler = make()
     see_a_face(scheduler, 60)
-    assert scheduler.face_state == "seen" and scheduler.gate.max() > 0
+    assert scheduler.face(0).state == "seen" and scheduler.face(0).gate.max() > 0
     assert scheduler.now == pytest.approx(0.6)
     scheduler.reset()
-    assert scheduler.face_state == "none" and scheduler.gate.max() == 0 and scheduler.now == 0
+    assert scheduler.face(0).state == "none" and scheduler.face(0).gate.max() == 0 and scheduler.now == 0
     assert set(scheduler.counters.values()) == {0}
 
 
@@ -378,7 +378,7 @@ def test_audio_only_manifest_needs_no_visual_part(config: dict[str, Any]) -> Non
     assert not scheduler.has_vision and scheduler.graph_names == ["audio_1", "audio_out"]
     scheduler.see(None, 0.0)
     scheduler.process(hop(), np.empty(160, np.float32))
-    assert scheduler.face_state == "none"
+    assert scheduler.face(0).state == "none"
 
 
 _WILD = st.floats(width=32, allow_nan=True, allow_infinity=True)
@@ -421,9 +421,9 @@ def test_any_camera_at_all_leaves_sane_masks(images: list[tuple[float, str]]) ->
         for k in range(3):
             scheduler.process(hop(n + k), out)
         assert np.isfinite(out).all()
-        for mask in (scheduler.irm, scheduler.ibm, scheduler.gate, scheduler.mask):
+        for mask in (scheduler.irm, scheduler.face(0).ibm, scheduler.face(0).gate, scheduler.mask):
             assert mask.min() >= 0 and mask.max() <= 1
-        assert scheduler.face_state in ("none", "seen", "no_face", "frozen", "late")
+        assert scheduler.face(0).state in ("none", "seen", "no_face", "frozen", "late")
 
 
 def test_configuration_is_not_changed(config: dict[str, Any]) -> None:
