@@ -44,7 +44,7 @@ demo: $(VENV)/.demo
 bench: $(HOST)/CMakeCache.txt
 	$(BIN)/cmake --build $(HOST) --parallel $(JOBS) --target seehear_bench seehear_kernels
 	$(BIN)/python benchmarks/core.py --bench $(HOST)/seehear_bench --json build/bench/core.json
-	cd build && $(BIN)/python $(CURDIR)/benchmarks/kernels.py --bench $(CURDIR)/$(HOST)/seehear_kernels --json bench/kernels.json
+	$(BIN)/python benchmarks/kernels.py --bench $(HOST)/seehear_kernels --json build/bench/kernels.json
 
 robustness: $(VENV)/.test
 	$(BIN)/python benchmarks/robustness.py --json build/bench/robustness.json
