@@ -1,6 +1,7 @@
 # make test            everything: C++ tests, lint, types, Python tests against the installed wheel
 # make demo            enhances a clip made here and shows what came of it; VIDEO=clip.mp4 for one of your own
 # make bench           figures of the C++ core, against numpy, and of its kernels on the nets
+# make bench-vision    time of `see` over picture sizes
 # make robustness      signals, threads, exit and delay of a stream, counted
 # make firmware        builds, runs and measures the firmware example on emulated processors; skips what is not installed
 # make callgrind       instructions per hop of the core against the committed reference
@@ -19,7 +20,7 @@ PACKAGED := $(shell find csrc sdk convert boards -type f ! -path '*/__pycache__/
 WHEEL := build/wheel/.built
 HOST := build/host
 
-.PHONY: test ctest lint pytest demo bench robustness firmware callgrind wheels test-arm clean
+.PHONY: test ctest lint pytest demo bench bench-vision robustness firmware callgrind wheels test-arm clean
 .DELETE_ON_ERROR:
 
 test: ctest lint pytest
@@ -45,6 +46,9 @@ bench: $(HOST)/CMakeCache.txt
 	$(BIN)/cmake --build $(HOST) --parallel $(JOBS) --target seehear_bench seehear_kernels
 	$(BIN)/python benchmarks/core.py --bench $(HOST)/seehear_bench --json build/bench/core.json
 	$(BIN)/python benchmarks/kernels.py --bench $(HOST)/seehear_kernels --json build/bench/kernels.json
+
+bench-vision: $(VENV)/.test
+	$(BIN)/python benchmarks/vision.py --json build/bench/vision.json
 
 robustness: $(VENV)/.test
 	$(BIN)/python benchmarks/robustness.py --json build/bench/robustness.json

@@ -421,6 +421,26 @@ class Enhancer:
 
     # --- images ---
 
+    def warm_up(self) -> None:
+        """Load OpenCV, the face detector and the landmark nets now, which else the first `see` does.
+
+        Raises
+        ------
+        InputError
+            The model is audio-only.
+        BundleError
+            It brings no landmark nets.
+        StateError
+            The enhancer is closed.
+        MissingExtraError
+            OpenCV is not installed.
+        """
+        self._open()
+        self._need_vision()
+        with self._vision_lock:
+            for face in range(self.faces):
+                self._face_tracker(face)
+
     def see(self, image: np.ndarray, t: float, face: int = 0) -> bool:
         """Show an image; may be called from any thread, never delays `process` (but `reset` waits for it).
 

@@ -10,7 +10,7 @@ import pytest
 cv2 = pytest.importorskip("cv2")
 
 from seehear import Enhancer, bundle  # noqa: E402
-from seehear.errors import BundleError, InputError, MissingExtraError  # noqa: E402
+from seehear.errors import BundleError, InputError, MissingExtraError, StateError  # noqa: E402
 from seehear.face_crops import Crop  # noqa: E402
 from seehear.face_tracker import FaceTracker  # noqa: E402
 from seehear.landmarks import INDEX, LANDMARKS, MIRROR, eye_distance, fit_similarity  # noqa: E402
@@ -153,6 +153,17 @@ def test_what_a_first_picture_needs_is_there_before_it(
     fresh = FaceTracker.load(bundle.load("default"))
     monkeypatch.setattr(cv2, "CascadeClassifier", None)
     assert fresh.track(still, 0.0) is not None
+
+
+def test_warming_up_loads_what_the_first_picture_needs(
+    still: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Enhancer.load("default", faces=2) as enhancer:
+        enhancer.warm_up()
+        monkeypatch.setattr(FaceTracker, "load", None)
+        assert enhancer.see(still, 0.0, face=0) and enhancer.see(still, 0.0, face=1)
+    with pytest.raises(StateError):
+        enhancer.warm_up()
 
 
 def test_a_near_face_is_found_without_the_search_for_small_ones(
