@@ -30,7 +30,7 @@ HAAR_EYES, HAAR_UNIT = 0.51 + 0.40j, 0.35
 WHOLE_EYES, WHOLE_UNIT = 0.5 + 0.40j, 0.25
 
 #: The detector looks at a picture of at most this width and height, for faces of at least so many pixels
-#: there: for near ones first, which takes a third of the time, and for small ones where there is no near one.
+#: there: for near ones first, which is quick, and for small ones where there is no near one.
 SEARCH_SIDE, LEAST_FACE = 320, 24
 SEARCHES = ((48, SEARCH_SIDE), (LEAST_FACE, 60))
 
