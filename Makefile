@@ -4,6 +4,7 @@
 # make bench-vision    time of `see` over picture sizes
 # make robustness      signals, threads, exit and delay of a stream, counted
 # make firmware        builds, runs and measures the firmware example on emulated processors; skips what is not installed
+# make sanitize        C++ under sanitizers, fuzz harnesses on their corpora and FUZZ_SECONDS=300 of fresh input
 # make callgrind       instructions per hop of the core against the committed reference
 # make wheels          sdist, and wheels of Python 3.11 for x86-64, aarch64 and armv7l, in dist/
 # make test-arm        those wheels in clean roots on emulated ARM processors, compared with x86-64
@@ -16,11 +17,11 @@ BIN := $(CURDIR)/$(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
 
-PACKAGED := $(shell find csrc sdk convert boards -type f ! -path '*/__pycache__/*' ! -path '*/.*' ! -path '*.egg-info/*' ! -name '*_test.cc')
+PACKAGED := $(shell find csrc sdk convert boards -type f ! -path '*/__pycache__/*' ! -path '*/.*' ! -path '*.egg-info/*' ! -name '*_test.cc' ! -path 'csrc/fuzz/*')
 WHEEL := build/wheel/.built
 HOST := build/host
 
-.PHONY: test ctest lint pytest demo bench bench-vision robustness firmware callgrind wheels test-arm clean
+.PHONY: test ctest lint pytest demo bench bench-vision robustness firmware sanitize callgrind wheels test-arm clean
 .DELETE_ON_ERROR:
 
 test: ctest lint pytest
@@ -53,8 +54,13 @@ bench-vision: $(VENV)/.test
 robustness: $(VENV)/.test
 	$(BIN)/python benchmarks/robustness.py --json build/bench/robustness.json
 
-firmware: $(VENV)/.test
+# Needs seehear and a runtime, no training tools.
+firmware: $(VENV)/.runtime
 	cd build && $(BIN)/python $(CURDIR)/examples/firmware/run.py --build $(CURDIR)/build/firmware
+
+sanitize: $(VENV)/.test
+	$(PIP) install "$$(ls build/wheel/*.whl)[fuzz]" || echo "no atheris for this Python: the readers are left out"
+	CMAKE=$(BIN)/cmake PYTHON=$(BIN)/python JOBS=$(JOBS) scripts/sanitize.sh
 
 callgrind: $(VENV)/.test
 	$(BIN)/python benchmarks/callgrind.py || [ $$? = 3 ]
@@ -71,7 +77,7 @@ clean:
 # --- what these need
 
 $(HOST)/CMakeCache.txt: CMakeLists.txt | $(VENV)/.test
-	$(BIN)/cmake -S . -B $(HOST)
+	$(BIN)/cmake -S . -B $(HOST) -DSEEHEAR_C_LIBRARY=OFF
 
 # Files that have left the tree must leave the wheel too, hence no build/lib from before.
 $(WHEEL): $(PACKAGED) setup.py pyproject.toml CMakeLists.txt README.md | $(VENV)/.made
@@ -83,12 +89,17 @@ $(WHEEL): $(PACKAGED) setup.py pyproject.toml CMakeLists.txt README.md | $(VENV)
 $(VENV)/.demo: $(WHEEL)
 	$(PIP) install "$$(ls build/wheel/*.whl)[demo]"
 	$(PIP) install --force-reinstall --no-deps build/wheel/*.whl
+	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.runtime: $(WHEEL)
+	$(PIP) install "$$(ls build/wheel/*.whl)[runtime]"
+	$(PIP) install --force-reinstall --no-deps build/wheel/*.whl
 	@touch $@
 
 $(VENV)/.test: $(WHEEL)
 	$(PIP) install "$$(ls build/wheel/*.whl)[demo,convert,dev]"
 	$(PIP) install --force-reinstall --no-deps build/wheel/*.whl
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.demo $(VENV)/.runtime
 
 $(VENV)/.wheels: pyproject.toml | $(VENV)/.made
 	$(PIP) install build "setuptools>=64" wheel "pybind11>=2.12" "cmake>=3.18" "numpy>=1.23"

@@ -1,5 +1,5 @@
-// A flat model of a few kilobytes (format: docs/firmware.md) for tests and fuzzing: 5 bands, nets of a
-// handful of units, with eyes. Its parts can be changed before it is sealed.
+// A flat model of a few kilobytes (format: docs/firmware.md) for tests and fuzzing: hops of half a
+// millisecond, 5 bands, nets of two or three units, with eyes. Its words can be changed before it is sealed.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,16 @@ namespace seehear {
 
 class TestImage {
  public:
-  static constexpr int kBands = 5, kMasks = 4, kRate = 16000, kHop = 160;
+  static constexpr int kBands = 5, kMasks = 16, kRate = 16000, kHop = 8, kImages = 125;
   static constexpr size_t kMemory = 32 << 10;  // ample for it
+
+  static constexpr float kDelay = 8.0f;  // ms
 
   explicit TestImage(bool vision = true) {
     Text("test 1", 64);
-    Ints({kRate, 512, 2 * kHop, kHop, 1});
+    Ints({kRate, 4 * kHop, 2 * kHop, kHop, 1});
     Float(-20.0f);
-    Ints({kBands + 1, 0, 10, 40, 100, 200, 257});
+    Ints({kBands + 1, 0, 1, 3, 6, 11, 17});
     Floats({1e-8f, -14.0f});
     Ints({20, 300});
     Float(4.0f);
@@ -40,8 +42,8 @@ class TestImage {
     if (!vision) return;
     Net("lips", {"lips"}, 2, {{"y", "ibm"}});
     Net("gate", {"irm", "ibm"}, 2, {{"gate", "gate"}, {"mask", "mask_av"}});
-    Ints({25, kMasks});
-    Floats({80.0f, 4.0f});
+    Ints({kImages, kMasks});
+    Floats({kDelay, 4.0f});
     Ints({10, 3, 2, 8});
     Repeat(LipFeatures::kSize, 0.0f);
     Repeat(LipFeatures::kSize, 1.0f);
@@ -73,11 +75,17 @@ class TestImage {
   };
 
   static uint32_t Crc32(const uint8_t* data, size_t size) {
+    static const std::vector<uint32_t> table = [] {
+      std::vector<uint32_t> made(256);
+      for (uint32_t i = 0; i < 256; ++i) {
+        uint32_t c = i;
+        for (int k = 0; k < 8; ++k) c = (c >> 1) ^ ((c & 1) ? 0xedb88320u : 0);
+        made[i] = c;
+      }
+      return made;
+    }();
     uint32_t crc = 0xffffffffu;
-    for (size_t i = 0; i < size; ++i) {
-      crc ^= data[i];
-      for (int k = 0; k < 8; ++k) crc = (crc >> 1) ^ ((crc & 1) ? 0xedb88320u : 0);
-    }
+    for (size_t i = 0; i < size; ++i) crc = (crc >> 8) ^ table[(crc ^ data[i]) & 255];
     return ~crc;
   }
 

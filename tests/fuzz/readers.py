@@ -1,0 +1,85 @@
+"""Harnesses for what reads strangers' files: bundles, manifests, WAVs. Coverage-guided where atheris is installed.
+
+    python tests/fuzz/readers.py bundle|manifest|wav [options of libFuzzer] [corpus ...]
+
+The only outcomes are success and a seehear error of one line (the core's own binding: a ValueError of one line).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+try:
+    import atheris
+except ImportError:  # the corpus alone: test_corpus.py
+    atheris = None
+
+if atheris is not None and __name__ == "__main__":
+    with atheris.instrument_imports(include=["seehear"]):
+        from seehear import _core, audio_files, bundle
+        from seehear.errors import SeehearError
+else:
+    from seehear import _core, audio_files, bundle
+    from seehear.errors import SeehearError
+
+
+def _outcome(read: Callable[[], object], kind: type[Exception] = SeehearError) -> None:
+    try:
+        read()
+    except kind as error:
+        text = str(error)
+        assert text and text.isprintable(), f"one line expected, got {text!r}"
+
+
+def read_bundle(data: bytes) -> None:
+    """A whole bundle."""
+    _outcome(lambda: bundle.parse(data))
+
+
+def read_manifest(data: bytes) -> None:
+    """The manifest of a bundle without graphs, and the core's own reader of it."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("manifest.json", data)
+    _outcome(lambda: bundle.parse(packed.getvalue()))
+    try:
+        manifest = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    # the core trusts `parse` with what is too large
+    if isinstance(manifest, dict) and not re.search(rb"\d{6}", data):
+        _outcome(lambda: _core.HopScheduler(manifest), ValueError)
+
+
+_FILE = Path(tempfile.mkdtemp()) / "sound.wav"
+
+
+def read_wav(data: bytes) -> None:
+    """A WAV; what is none, or of a kind that other libraries read, is not our matter."""
+    _FILE.write_bytes(b"RIFF\0\0\0\0WAVE" + data)
+    _outcome(lambda: audio_files.read_audio(_FILE))
+
+
+READERS: dict[str, Callable[[bytes], None]] = {
+    "bundle": read_bundle,
+    "manifest": read_manifest,
+    "wav": read_wav,
+}
+
+
+def forget_other_readers() -> None:
+    """FFmpeg and libsndfile have fuzzers of their own."""
+    sys.modules["av"] = sys.modules["soundfile"] = None  # type: ignore[assignment]
+
+
+if __name__ == "__main__":
+    forget_other_readers()
+    atheris.Setup([sys.argv[0], *sys.argv[2:]], READERS[sys.argv[1]])
+    atheris.Fuzz()
