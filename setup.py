@@ -65,7 +65,6 @@ setup(
     },
     package_data={
         "seehear": ["py.typed", "*.pyi", "models/*.seehear", "assets/*"],
-        "seehear_convert": ["py.typed", "recipes/*.toml"],
         "seehear.boards.data": ["*.toml"],
         "seehear.boards.data.families": ["*.toml"],
     },

@@ -1,6 +1,6 @@
 """Builds the firmware example, runs it under QEMU, compares it with the Python product and prints what it costs.
 
-    python examples/firmware/run.py [--targets cortex-m7 cortex-m55 aarch64-linux] [--build DIR] [--json]
+    python examples/firmware/run.py [--targets cortex-m7 cortex-m55 aarch64-linux] [--audio-only] [--build DIR] [--json]
 
 A target whose cross compiler or emulator is not installed is left out, and said so. Exit code 1: a limit is broken or
 the results differ.
@@ -175,12 +175,15 @@ def main() -> int:
     )
     parser.add_argument("--model", default="default", help="name or path of a bundle of the standard profile")
     parser.add_argument("--build", help="folder for what is built (default: a temporary one)")
+    parser.add_argument("--audio-only", action="store_true", help="without the lip and gate nets")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         build = Path(arguments.build or temporary).resolve()
         build.mkdir(parents=True, exist_ok=True)
         bundle = bundles.load(arguments.model)
+        if arguments.audio_only:
+            bundle = flat_model.without_vision(bundle)
         flat_model.export(bundle, build / "model.c")
         samples, points = clip()
         write_clip(build, samples, points)

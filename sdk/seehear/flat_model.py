@@ -12,7 +12,7 @@ import os
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -203,8 +203,14 @@ class _Writer:
         self.parts.append(content + bytes(-len(content) % 4))
 
 
-def build(bundle: Bundle) -> bytes:
+def build(bundle: Bundle, audio_only: bool = False) -> bytes:
     """The flat image of a bundle.
+
+    Parameters
+    ----------
+    bundle : the checked bundle; its int8 graphs are used.
+    audio_only : leave the lip and gate nets out, for devices without a camera: the same sound as with a camera that
+        shows no face, in less memory and flash.
 
     Raises
     ------
@@ -217,10 +223,18 @@ def build(bundle: Bundle) -> bytes:
     >>> image[:7]
     b'SEEHEAR'
     """
+    if audio_only:
+        bundle = without_vision(bundle)
     body = _body(bundle)
     # The memory it needs is found by making it: on a 64-bit machine, where it is largest.
     memory = _core.FlatModel(_image(body, 0)).memory
     return _image(body, memory)
+
+
+def without_vision(bundle: Bundle) -> Bundle:
+    """The audio network of a bundle alone."""
+    networks = {"audio": bundle.manifest["networks"]["audio"]}
+    return replace(bundle, manifest={**bundle.manifest, "networks": networks})
 
 
 def _image(body: bytes, memory: int) -> bytes:
@@ -297,13 +311,14 @@ def _network(out: _Writer, name: str, network: Mapping[str, Any]) -> None:
         out.text(role)
 
 
-def export(bundle: Bundle, path: str | os.PathLike[str]) -> int:
+def export(bundle: Bundle, path: str | os.PathLike[str], audio_only: bool = False) -> int:
     """Write the flat model of a bundle.
 
     Parameters
     ----------
     bundle : the checked bundle; its int8 graphs are used.
     path : model.bin for the image as it is; model.c for a C array, with model.h beside it.
+    audio_only : see `build`.
 
     Returns
     -------
@@ -318,7 +333,7 @@ def export(bundle: Bundle, path: str | os.PathLike[str]) -> int:
     path = Path(path)
     if path.suffix not in (".bin", ".c"):
         raise OutputError(f"{path}: expected a name that ends in .bin or .c")
-    image = build(bundle)
+    image = build(bundle, audio_only)
     if path.suffix == ".bin":
         write_atomically(path, image)
     else:
@@ -355,10 +370,11 @@ def add_commands(commands: Any) -> None:
     )
     keys.add_option(parser)
     parser.add_argument("-o", "--output", required=True, metavar="model.bin|model.c")
+    parser.add_argument("--audio-only", action="store_true", help="leave the lip and gate nets out")
 
 
 def _export(arguments: argparse.Namespace) -> int:
     bundle = bundles.load(arguments.model)
-    size = export(bundle, arguments.output)
+    size = export(bundle, arguments.output, arguments.audio_only)
     print(f"{arguments.output}: {bundle.name}, {size} bytes")
     return 0

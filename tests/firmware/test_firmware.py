@@ -98,6 +98,31 @@ def test_the_c_interface_from_c(build: Path, example: ModuleType) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_hostile_numbers_are_refused_where_sizes_have_32_bits(tmp_path: Path) -> None:
+    """On 64 bits a count times four does not wrap; a processor of 32 bits shows whether the core counts on that."""
+    for tool, package in (
+        ("arm-linux-gnueabihf-g++", "g++-arm-linux-gnueabihf"),
+        ("qemu-arm-static", "qemu-user-static"),
+    ):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} not found: apt-get install {package}")
+    core = EXAMPLE.parents[1] / "csrc"
+    sources = [path for path in core.glob("*.cc") if not path.name.endswith("_test.cc")]
+    command = [
+        "arm-linux-gnueabihf-g++",
+        "-std=c++17",
+        "-O1",
+        "-static",
+        *sources,
+        core / "c_api_test.cc",
+        "-o",
+        tmp_path / "test",
+    ]
+    subprocess.run(command, check=True)
+    done = subprocess.run(["qemu-arm-static", tmp_path / "test"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_missing_compiler_is_named_with_its_package(
     example: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,7 +69,7 @@ def test_the_c_interface_enhances_as_the_runtime_does(model: Bundle, image: byte
             assert scheduler.see(face, n / 100) == flat.see(face, n / 100) is True
         scheduler.process(sound[part], expected[part])
         got[part] = flat.process(sound[part])
-        assert flat.face_state == scheduler.face_state
+        assert flat.face_state == scheduler.face(0).state
     assert scheduler.counters == flat.counters
     assert not model.has_vision or flat.counters["gate_runs"] > 50
     assert np.sqrt(np.mean((got - expected) ** 2)) <= 1e-3
@@ -174,14 +174,18 @@ def test_memory_of_the_standard_profile_stays_small(image: bytes) -> None:
     assert memory <= 60 << 10
 
 
-def test_audio_only_models_are_exported_too(model: Bundle, image: bytes) -> None:
-    manifest = copy.deepcopy(dict(model.manifest))
-    manifest["networks"] = {"audio": manifest["networks"]["audio"]}
-    small = flat_model.build(Bundle(manifest, model.graphs))
-    flat = _core.FlatModel(small)
+def test_audio_only_exports_are_smaller_and_sound_like_nobody_in_sight(
+    model: Bundle, image: bytes, tmp_path: Path
+) -> None:
+    assert main(["export", "--audio-only", "-o", str(tmp_path / "model.bin")]) == 0
+    small = (tmp_path / "model.bin").read_bytes()
+    assert small == flat_model.build(model, audio_only=True)
+    flat, whole = _core.FlatModel(small), _core.FlatModel(image)
     assert all(name.startswith("audio") for name in flat.graph_names)
-    assert flat.memory < _core.FlatModel(image).memory
+    assert flat.memory < whole.memory - 16384 and len(small) < len(image)
     assert not flat.see(None, 0.0)  # nobody would ever take it out of the queue
+    for block in np.random.default_rng(8).normal(0, 0.1, (50, HOP)).astype(np.float32):
+        assert np.array_equal(flat.process(block), whole.process(block))
 
 
 def test_float_graphs_and_unknown_operators_are_refused(model: Bundle) -> None:
