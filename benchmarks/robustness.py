@@ -1,4 +1,5 @@
-"""What a stream survives, counted: signals, threads, the end of the interpreter; and how late its sound comes.
+"""What a stream survives, counted: signals, threads, the end of the interpreter; how late its sound comes; and the
+memory that an hour of sound takes.
 
     python benchmarks/robustness.py [--json OUT.json] [--trials N] [--only NAME ...]
 
@@ -142,6 +143,27 @@ report = {
 }
 """
 
+# `seehear enhance` of an hour, at most 60 MB at its peak; the file is made in pieces, for they count too
+MEMORY = """
+import pathlib, resource, tempfile
+import numpy as np
+from seehear import cli
+from seehear.audio_files import open_audio, wav_writer
+
+seconds = 3600
+with tempfile.TemporaryDirectory() as folder:
+    noisy, clean = pathlib.Path(folder, "noisy.wav"), pathlib.Path(folder, "clean.wav")
+    random = np.random.default_rng(0)
+    with wav_writer(noisy, 16000) as write:
+        for _ in range(seconds):
+            write(random.standard_normal(16000, np.float32) / 10)
+    assert cli.main(["enhance", str(noisy), "-o", str(clean)]) == 0
+    with open_audio(clean) as sound:
+        assert sound.expected == 16000 * seconds
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+report = {"good": int(peak <= 60), "peak_rss_mb": round(peak, 1)}
+"""
+
 
 class Trial(NamedTuple):
     """Some code that leaves a dict `report`, whose entry "good" is to be as many as were tried.
@@ -159,6 +181,7 @@ TRIALS = {
     "signals": Trial("signals heard, in one process", SIGNALS, 200, inside=True),
     "threads": Trial("two threads in one enhancer: refused, no crash", THREADS, 6),
     "exit": Trial("exit with a busy daemon thread", EXIT, 100),
+    "memory": Trial("an hour of WAV through the command line in at most 60 MB", MEMORY, 1),
     "delay": Trial("lag as said: 160 samples for whole hops, 319 for any block", DELAY, 1),
 }
 

@@ -7,20 +7,33 @@ import csv
 import json
 import os
 import re
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from seehear import boards_cli, flat_model, keys
 from seehear import bundle as bundles
-from seehear import flat_model, keys
-from seehear.audio_files import Sound, read_audio, write_wav
-from seehear.errors import BatchError, InputError, MediaError, MissingExtraError, OutputError, SeehearError
+from seehear.audio_files import SoundStream, open_audio, read_audio
+from seehear.errors import (
+    BatchError,
+    InputError,
+    MediaError,
+    MissingExtraError,
+    OutputError,
+    SeehearError,
+    exit_codes,
+    install,
+)
 from seehear.face_crops import opencv
+from seehear.files import STANDARD, is_stdout
+from seehear.media_writers import Pictures, check_sound_output, sound_writer
 from seehear.progress import progress
 
 if TYPE_CHECKING:
@@ -45,32 +58,70 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        with keys.given(getattr(arguments, "key", None)):
+        with _ends_on_signals(), keys.given(getattr(arguments, "key", None)):
             return int(arguments.run(arguments) or 0)
     except SeehearError as error:
-        print(f"seehear: {error}", file=sys.stderr)
+        print(f"seehear: {_line(str(error))}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _Ended) as error:
         print("seehear: stopped", file=sys.stderr)
-        return 130
+        return error.exit_code if isinstance(error, _Ended) else 128 + signal.SIGINT
     except BrokenPipeError:
         # the reader of our output went away; nothing more can be said to anyone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
+class _Ended(BaseException):
+    """A signal asked the program to end; what is half-written is taken back on the way out."""
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+
+
+@contextmanager
+def _ends_on_signals() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _: object) -> None:
+        raise _Ended(number)
+
+    asked = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) == signal.SIG_DFL]
+    for each in asked:
+        signal.signal(each, end)
+    try:
+        yield
+    finally:
+        for each in asked:
+            signal.signal(each, signal.SIG_DFL)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="seehear", description="Audio-visual speech enhancement.")
+    codes = "\n".join(f"  {code:3}  {meaning}" for code, meaning in exit_codes().items())
+    parser = argparse.ArgumentParser(
+        prog="seehear",
+        description="Audio-visual speech enhancement.",
+        epilog=f"exit codes:\n{codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     enhance = commands.add_parser("enhance", help="enhance the speech of a file, or of a list of files")
     enhance.set_defaults(run=_enhance)
     enhance.add_argument(
-        "input", nargs="?", help="WAV; with the extra media also FLAC, Ogg, mp4, mpg, mkv, webm"
+        "input",
+        nargs="?",
+        help="WAV; with the extra media also FLAC, Ogg, mp4, mpg, mkv, webm; - is standard input",
     )
     enhance.add_argument(
-        "-o", "--output", metavar="OUT.wav", help="where the enhanced sound goes, 16-bit WAV"
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="where the enhanced sound goes: .wav (16 bit), .flac, .ogg; .mp4, .mov, .mkv with the pictures as "
+        "they are; - is standard output, as WAV",
     )
     enhance.add_argument(
         "--video", help="the talker's pictures, if they are not in INPUT; starts with the sound"
@@ -86,9 +137,11 @@ def _parser() -> argparse.ArgumentParser:
     keys.add_option(enhance)
     enhance.add_argument("--strength", type=float, default=1.0, help="0 = untouched .. 1 = full (default)")
     enhance.add_argument("--floor-db", type=float, help="least gain in dB (default: the model's)")
-    enhance.add_argument("--visual-delay-ms", type=float, default=0.0,
-                         help="use pictures this much late, as a live stream must (default: 0)")  # fmt: skip
-    enhance.add_argument("--plot", metavar="P.png", help="draw spectrograms, masks and gate")
+    enhance.add_argument("--visual-delay-ms", type=float,
+                         help="how old a picture is when it is used (default: as the model was made for)")  # fmt: skip
+    enhance.add_argument(
+        "--plot", metavar="P.png", help="draw spectrograms, masks and gate; also .jpg, .pdf, .svg"
+    )
     enhance.add_argument("--clean", metavar="CLEAN", help="with --plot: the clean sound, to draw beside")
     enhance.add_argument("--json", action="store_true", help="print the report as JSON")
 
@@ -110,12 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", default="demo-out", help="folder for the results (default: demo-out)")
     demo.add_argument("--video", help="your own clip, instead of the one made here")
 
-    try:
-        from seehear import boards_cli
-    except ImportError:
-        pass
-    else:
-        boards_cli.add_commands(commands)
+    boards_cli.add_commands(commands)
     flat_model.add_commands(commands)
     return parser
 
@@ -136,15 +184,20 @@ def _enhance(arguments: argparse.Namespace) -> int:
     if arguments.list is not None:
         return _enhance_list(arguments)
     if arguments.input is None or arguments.output is None:
-        raise InputError("expected INPUT and -o OUT.wav, or --list LIST.csv and --out DIR")
-    for output in filter(None, (arguments.output, arguments.plot)):
-        _check_folder(Path(output))
+        raise InputError("expected INPUT and -o OUT, or --list LIST.csv and --out DIR")
+    check_sound_output(arguments.output)
+    if arguments.plot:
+        from seehear.plots import check_plot
+
+        check_plot(Path(arguments.plot))
+    # beside the sound, standard output has no place for words
+    words = sys.stderr if is_stdout(arguments.output) else sys.stdout
     enhancer = _load(arguments)
-    with progress(Path(arguments.input).name, 1000) as advance:
+    with progress(_line(Path(arguments.input).name), 1000) as advance:
         report = _enhance_file(
             enhancer, arguments, arguments.input, arguments.video, arguments.output, advance
         )
-    print(json.dumps(report) if arguments.json else _sentence(report))
+    print(json.dumps(report) if arguments.json else _line(_sentence(report)), file=words)
     return 0
 
 
@@ -175,7 +228,7 @@ def _enhance_list(arguments: argparse.Namespace) -> int:
                 report = _enhance_row(enhancer, arguments, row, folder, seen, step)
             except SeehearError as error:
                 report = {"id": row.get("id"), "error": str(error)}
-                print(f"seehear: row {row['row']}: {error}", file=sys.stderr)
+                print(f"seehear: row {row['row']}: {_line(str(error))}", file=sys.stderr)
             reports.append(report)
             advance(1000 - done)
     failed = [report for report in reports if "error" in report]
@@ -244,44 +297,62 @@ def _enhance_file(
     advance: Any,
 ) -> dict[str, Any]:
     """Enhance one file and write what was asked for; the report's keys are those of --json."""
-    from seehear.plots import Trace, figure_class, plot
+    from seehear.plots import Trace, plot
 
-    # what may be missing is looked for first: after minutes of work it would come too late
-    sound = read_audio(audio)
-    images = None if arguments.audio_only else _pictures(enhancer, audio, video, sound)
-    clean = _clean(arguments.clean, sound) if arguments.clean else None
-    trace = None
-    if arguments.plot:
-        figure_class()
-        trace = Trace()
-    hops = max(1, round(sound.seconds * enhancer.bundle.rate / enhancer.bundle.hop))
-    count = seen = shown = 0
+    trace = Trace() if arguments.plot else None
+    before: list[np.ndarray] = []
+    after: list[np.ndarray] = []
+    count = seen = shown = length = 0
     gates = 0.0
+    ended = False
+    stats: dict[str, float] = {}
     spent = time.perf_counter()
+
+    def read() -> Iterator[np.ndarray]:
+        nonlocal length, ended
+        for block in sound.blocks:
+            length += len(block)
+            if trace is not None:
+                before.append(block)
+            yield block
+        ended = True
 
     def on_hop(enhancer: Enhancer) -> None:
         nonlocal count, seen, gates, shown
         count += 1
         seen += enhancer.face_state == "seen"
         gates += enhancer.gate
-        stats.update(enhancer.stats if count % _PROGRESS_HOPS == 0 or count >= hops else {})
         if trace is not None:
             trace(enhancer)
-        if count % _PROGRESS_HOPS == 0:
-            now = min(1000, 1000 * count // hops)
+        if ended or count % _PROGRESS_HOPS == 0:
+            stats.update(enhancer.stats)
+        if sound.expected and count % _PROGRESS_HOPS == 0:
+            now = min(1000, 1000 * length // sound.expected)
             advance(now - shown)
             shown = now
 
-    stats: dict[str, float] = {}
-    result = enhancer.enhance(sound.samples, sound.rate, images, arguments.visual_delay_ms, on_hop)
+    with open_audio(audio) as sound:
+        # what may be missing is looked for first: after minutes of work it would come too late
+        images = None if arguments.audio_only else _pictures(enhancer, audio, video, sound)
+        clean = _clean(arguments.clean, sound.rate) if arguments.clean else None
+        copied = _copied(audio, video, sound) if check_sound_output(output) else None
+        delay = enhancer.visual_delay_ms if arguments.visual_delay_ms is None else arguments.visual_delay_ms
+        pieces = enhancer.enhance_blocks(read(), sound.rate, images, delay, on_hop)
+        with sound_writer(output, sound.rate, copied) as write, closing(pieces):
+            for piece in pieces:
+                write(piece)
+                if trace is not None:
+                    after.append(piece)
     spent = time.perf_counter() - spent
-    write_wav(output, result, sound.rate)
     if trace is not None:
-        plot(Path(arguments.plot), trace, enhancer, sound.samples, result, sound.rate, clean)
+        noisy, enhanced = np.concatenate(before), np.concatenate(after)
+        if clean is not None:
+            clean = np.pad(clean, (0, max(0, length - len(clean))))[:length]
+        plot(Path(arguments.plot), trace, enhancer, noisy, enhanced, sound.rate, clean)
     return {
         "input": audio,
         "output": output,
-        "seconds": round(sound.seconds, 3),
+        "seconds": round(length / sound.rate, 3),
         "rate": sound.rate,
         "channels": sound.channels,
         "model": enhancer.bundle.name,
@@ -295,13 +366,15 @@ def _enhance_file(
 
 
 def _pictures(
-    enhancer: Enhancer, audio: str, video: str | None, sound: Sound
+    enhancer: Enhancer, audio: str, video: str | None, sound: SoundStream
 ) -> Iterator[tuple[float, np.ndarray]] | None:
     """The pictures that go with the sound, or None if there are none or the model has no use for them."""
     from seehear.video_files import frames
 
     if video is None and not (sound.has_pictures and enhancer.bundle.finds_faces):
         return None
+    if video is None:
+        _check_twice(audio, "to leave the pictures out: --audio-only")
     try:
         opencv()
     except MissingExtraError as error:
@@ -309,12 +382,29 @@ def _pictures(
     return frames(video) if video is not None else frames(audio, sound.start)
 
 
-def _clean(name: str, sound: Sound) -> np.ndarray:
-    """The clean sound, as long as the noisy one."""
+def _copied(audio: str, video: str | None, sound: SoundStream) -> Pictures | None:
+    """The pictures for a video that is written."""
+    if video is not None:
+        return Pictures(video)
+    if not sound.has_pictures:
+        return None
+    _check_twice(audio, "or write .wav, .flac or .ogg")
+    return Pictures(audio, sound.start)
+
+
+def _check_twice(audio: str, otherwise: str) -> None:
+    if audio == STANDARD or not os.path.isfile(audio):
+        raise InputError(
+            f"{audio}: a video is read twice, for its sound and for its pictures, which a pipe cannot be: "
+            f"give a file, {otherwise}"
+        )
+
+
+def _clean(name: str, rate: int) -> np.ndarray:
     clean = read_audio(name)
-    if clean.rate != sound.rate:
-        raise MediaError(f"{name}: expected the rate of the input, {sound.rate} Hz, got {clean.rate} Hz")
-    return np.pad(clean.samples, (0, max(0, len(sound.samples) - len(clean.samples))))[: len(sound.samples)]
+    if clean.rate != rate:
+        raise MediaError(f"{name}: expected the rate of the input, {rate} Hz, got {clean.rate} Hz")
+    return clean.samples
 
 
 def _sentence(report: dict[str, Any]) -> str:
@@ -326,33 +416,15 @@ def _sentence(report: dict[str, Any]) -> str:
     )
 
 
-def _check_folder(path: Path) -> None:
-    """Fail before the work, not after it."""
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: the folder {path.parent} does not exist")
-    if path.is_dir():
-        raise OutputError(f"{path}: expected a file name, got a folder")
+def _line(text: str) -> str:
+    """One line that is what it looks like: no control codes, no line breaks."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _load(arguments: argparse.Namespace) -> Enhancer:
-    with _quiet():
-        from seehear.enhancer import Enhancer
+    from seehear.enhancer import Enhancer
 
-        return Enhancer.load(arguments.model, strength=arguments.strength, floor_db=arguments.floor_db)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep runtimes from writing start-up notes to standard error; what goes wrong comes as an exception."""
-    sys.stderr.flush()
-    saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(sink)
+    return Enhancer.load(arguments.model, strength=arguments.strength, floor_db=arguments.floor_db)
 
 
 # --- info, bench, demo
@@ -388,9 +460,13 @@ def _info(arguments: argparse.Namespace) -> int:
         operators = ", ".join(dict.fromkeys(graph["operators"]))
         lines.append(f"graph      {name}: {graph['bytes']} bytes, {graph['quantisation']}, {operators}")
     for key in ("licence", "training", "scores"):
-        for name, value in (manifest.get(key) or {}).items():
-            lines.append(f"{key:10} {name}: {_brief(value)}")
-    print("\n".join(lines))
+        value = manifest.get(key)
+        if isinstance(value, dict):
+            lines += [f"{key:10} {name}: {_brief(each)}" for name, each in value.items()]
+        elif value is not None:
+            lines.append(f"{key:10} {_brief(value)}")
+    # a bundle's words are a stranger's
+    print("\n".join(map(_line, lines)))
     return 0
 
 
@@ -407,8 +483,7 @@ def _bench(arguments: argparse.Namespace) -> int:
 
     if not 1 <= arguments.seconds <= 3600:
         raise InputError(f"--seconds: expected 1 to 3600, got {arguments.seconds:g}")
-    with _quiet():
-        figures = benchmark.measure(arguments.model, arguments.seconds)
+    figures = benchmark.measure(arguments.model, arguments.seconds)
     print(json.dumps(figures) if arguments.json else benchmark.table(figures))
     return 0
 
@@ -418,7 +493,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         from seehear import demo
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            f"the demo needs more packages ({error}): pip install 'seehear[camera,media]'"
+            f"the demo needs more packages ({error}): {install('camera,media')}"
         ) from error
     return int(demo.main(arguments.out, arguments.video) or 0)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seehear.audio_files import read_audio, write_wav
-from seehear.errors import MissingExtraError
+from seehear.errors import MissingExtraError, install
 from seehear.face_crops import opencv
 from seehear.video_files import frames
 
@@ -43,9 +43,7 @@ def portrait() -> np.ndarray:
     try:
         from skimage.data import astronaut
     except ImportError as error:
-        raise MissingExtraError(
-            "the demo's portrait comes with scikit-image: pip install 'seehear[demo]'"
-        ) from error
+        raise MissingExtraError(f"the demo's portrait comes with scikit-image: {install('demo')}") from error
     x, y, side = PORTRAIT
     return opencv().resize(
         astronaut()[y : y + side, x : x + side], (SIDE, SIDE), interpolation=opencv().INTER_CUBIC
@@ -168,7 +166,7 @@ def write_clip(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray) ->
     try:
         import av
     except ImportError as error:
-        raise MissingExtraError("writing the clip needs PyAV: pip install 'seehear[media]'") from error
+        raise MissingExtraError(f"writing the clip needs PyAV: {install('media')}") from error
     from fractions import Fraction
 
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"

@@ -7,6 +7,7 @@ or hang, and must not take the doctor with it.
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import stat
@@ -26,7 +27,7 @@ from seehear.boards.detector import (
     user_architecture,
 )
 from seehear.boards.profile import INTERFACES, Delegate
-from seehear.errors import RuntimeUnavailableError
+from seehear.errors import RuntimeUnavailableError, install
 from seehear.runtime import RUNTIMES, Runtime, discover
 
 #: Folders the dynamic loader looks through on the boards' systems, in its order; TRIPLET as Debian has it.
@@ -356,6 +357,30 @@ def runtime_findings(graph: bytes | None) -> tuple[list[Finding], Runtime | None
     return [Finding("ok", "TFLite runtime", f"{runtime.name} {runtime.version}")], runtime
 
 
+#: Optional packages: module, name, extra that brings it, what it is for.
+_EXTRAS = (
+    ("cv2", "OpenCV", "camera", "finding faces in images"),
+    ("av", "PyAV", "media", "reading videos and all sound but WAV, writing FLAC, Ogg and videos"),
+    ("pyaudio", "PyAudio", "audio", "sound from a microphone and to a loudspeaker"),
+    ("matplotlib", "matplotlib", "plots", "--plot"),
+)
+
+
+def extra_findings() -> list[Finding]:
+    """Optional packages: which are there, and what goes without those that are not."""
+    findings = []
+    for module, name, extra, purpose in _EXTRAS:
+        try:
+            version = getattr(importlib.import_module(module), "__version__", "unknown")
+        except Exception as error:  # whatever a broken installation raises
+            missing = isinstance(error, ModuleNotFoundError) and error.name == module
+            found = f"not {'installed' if missing else f'usable ({error})'}; it is for {purpose}"
+            findings.append(Finding("note", name, found, f"{install(extra)}."))
+        else:
+            findings.append(Finding("ok", name, f"{version}, for {purpose}"))
+    return findings
+
+
 def create_findings(path: Path, delegate: Delegate, runtime: Runtime) -> list[Finding]:
     """Lets the runtime create the delegate, as the enhancer would, in a process of its own."""
     error = runtime.try_delegate(str(path), delegate.default_options, (), _PATIENCE_S).error
@@ -409,7 +434,7 @@ def diagnose(
     runtime = None
     if live:
         probed, runtime = runtime_findings(graph)
-        findings += probed
+        findings += probed + extra_findings()
     for each in found:
         findings += memory_findings(root, each.board, manifest) if each is found[0] else []
         for number, npu in enumerate(each.board.npus):

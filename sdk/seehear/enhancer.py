@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -351,7 +351,6 @@ class Enhancer:
         --------
         >>> clean = enhancer.enhance(noisy, 16000, video="talker.mp4")
         """
-        self._open()
         samples = np.asarray(samples)
         if samples.ndim == 2 and 1 <= samples.shape[1] <= 64:
             mixed = _checked_dtype(samples).mean(axis=1)
@@ -359,6 +358,47 @@ class Enhancer:
                 np.rint(mixed).astype(np.int16) if samples.dtype == np.int16 else mixed.astype(np.float32)
             )
         samples, _ = _samples(samples)
+        out, at = np.empty_like(samples), 0
+        for piece in self.enhance_blocks([samples], rate, video, visual_delay_ms, on_hop):
+            out[at : at + len(piece)] = piece
+            at += len(piece)
+        return out
+
+    def enhance_blocks(
+        self,
+        blocks: Iterable[np.ndarray],
+        rate: int,
+        video: Video | None = None,
+        visual_delay_ms: float | None = None,
+        on_hop: Callable[[Enhancer], None] | None = None,
+    ) -> Generator[np.ndarray, None, None]:
+        """As `enhance`, for a recording that comes and goes in pieces: any length in little memory.
+
+        Until the last piece is taken, or the iterator closed, no other call for sound may come.
+
+        Parameters
+        ----------
+        blocks : one channel, int16, float32 or float64 [n] each, all of one kind, of any sizes.
+        rate, video, visual_delay_ms, on_hop : as for `enhance`.
+
+        Yields
+        ------
+        numpy.ndarray
+            float32 [n] (int16 for int16 input) of any sizes; all together what `enhance` gives for all blocks
+            together.
+
+        Raises
+        ------
+        InputError, MediaError, MissingExtraError, StateError
+            As `enhance`.
+
+        Examples
+        --------
+        >>> with open_audio("hours.wav") as sound, wav_writer("clean.wav", sound.rate) as write:
+        ...     for piece in enhancer.enhance_blocks(sound.blocks, sound.rate):
+        ...         write(piece)
+        """
+        self._open()
         rate = _checked_rate(rate)
         live_delay = self.visual_delay_ms
         with self._scheduler.held():
@@ -368,7 +408,7 @@ class Enhancer:
             try:
                 if visual_delay_ms is not None:
                     self.visual_delay_ms = visual_delay_ms
-                return self._enhance(stream, samples, rate, images, on_hop)
+                yield from self._enhance(stream, blocks, rate, images, on_hop)
             finally:
                 self.visual_delay_ms = live_delay
                 self.reset()
@@ -376,34 +416,27 @@ class Enhancer:
     def _enhance(
         self,
         stream: Any,
-        samples: np.ndarray,
+        blocks: Iterable[np.ndarray],
         rate: int,
         images: Iterator[tuple[float, np.ndarray | None]] | None,
         on_hop: Callable[[Enhancer], None] | None,
-    ) -> np.ndarray:
-        # what is still in the stream at the end is pushed out with silence
-        total, silence = len(samples) + stream.latency, np.zeros(stream.latency, samples.dtype)
-        out = np.empty(total, samples.dtype if samples.dtype == np.int16 else np.float32)
-        hop = self.bundle.hop * rate / self.bundle.rate
+    ) -> Iterator[np.ndarray]:
         pending = next(images, None) if images is not None else None
-        begin = hops = 0
-        while begin < total:
-            hops += 1
-            end = min(total, int(np.ceil(hops * hop)))
+        late, end = stream.latency, 0
+        for block in _hops(_then_silence(blocks, late), self.bundle.hop * rate / self.bundle.rate):
+            end += len(block)
             # an image belongs to the hops from its time on: show it before the samples that reach there;
             # pictures from long before the sound would only fill the queue
             while pending is not None and pending[0] <= end / rate:
                 if pending[0] > -_LEAD_IN:
                     self._look(*pending)
                 pending = next(images, None) if images is not None else None
-            block = samples[begin:end]
-            if len(block) < end - begin:
-                block = np.concatenate([block, silence[: end - begin - len(block)]])
-            out[begin:end] = stream.process(block)
-            begin = end
+            out = stream.process(block)
             if on_hop is not None:
                 on_hop(self)
-        return out[stream.latency :]
+            if late < len(out):
+                yield out[late:]
+            late = max(0, late - len(out))
 
     def _look(self, t: float, seen: np.ndarray | None) -> None:
         if seen is None or np.issubdtype(np.asarray(seen).dtype, np.floating):
@@ -734,6 +767,33 @@ def _samples(block: Block) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
         in_kind = partial(_as_array, block.dtype, block.shape[1:])
     single = block.astype(np.float32) if block.dtype == np.float64 else block
     return np.ascontiguousarray(single.reshape(len(block))), in_kind
+
+
+def _then_silence(blocks: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """The blocks as the core takes them, and silence that pushes out what is still in the stream at their end."""
+    dtype: Any = None
+    for block in blocks:
+        samples, _ = _samples(block)
+        if dtype not in (None, samples.dtype):
+            raise InputError(f"expected blocks of one kind, got {samples.dtype} after {dtype}")
+        dtype = samples.dtype
+        yield samples
+    yield np.zeros(count, dtype or np.float32)
+
+
+def _hops(blocks: Iterable[np.ndarray], hop: float) -> Iterator[np.ndarray]:
+    """The same samples cut anew: cut n lies at sample ceil(n hop), the last at the end."""
+    begin, n = 0, 1
+    rest: np.ndarray | None = None
+    for block in blocks:
+        ahead = block if rest is None or not len(rest) else np.concatenate([rest, block])
+        at = 0
+        while len(ahead) - at >= (size := int(np.ceil(n * hop)) - begin):
+            yield ahead[at : at + size]
+            at, begin, n = at + size, begin + size, n + 1
+        rest = ahead[at:]
+    if rest is not None and len(rest):
+        yield rest
 
 
 def _as_bytes(samples: np.ndarray) -> bytes:

@@ -7,6 +7,31 @@ command line leaves with, so that scripts can tell a broken file from a missing 
 from __future__ import annotations
 
 
+def install(extra: str) -> str:
+    """The command that brings an extra; seehear itself is there already, so pip looks for it nowhere.
+
+    >>> install("media")
+    "pip install 'seehear[media]'"
+    """
+    return f"pip install 'seehear[{extra}]'"
+
+
+def exit_codes() -> dict[int, str]:
+    """What the command line leaves with, and what each code means."""
+    codes = {
+        0: "All is well.",
+        1: "Any other error; a board that a bundle does not fit; the doctor found an error.",
+    }
+    for kind in SeehearError.__subclasses__():
+        if kind.__module__ != __name__:
+            continue  # kept inside by those who raise it
+        meaning = (kind.__doc__ or "").split("\n")[0]
+        codes[kind.exit_code] = f"{codes[kind.exit_code]} {meaning}" if kind.exit_code in codes else meaning
+    return dict(sorted(codes.items())) | {
+        129: "Stopped by SIGHUP.", 130: "Stopped by Ctrl-C (SIGINT).", 143: "Stopped by SIGTERM.",
+    }  # fmt: skip
+
+
 class SeehearError(Exception):
     """Base of all errors of this package; catch this one to catch them all."""
 

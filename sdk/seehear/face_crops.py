@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seehear.errors import InputError, MissingExtraError
+from seehear.errors import InputError, MissingExtraError, install
 
 
 def opencv() -> Any:
@@ -18,7 +18,7 @@ def opencv() -> Any:
         import cv2
     except ImportError as error:
         raise MissingExtraError(
-            "finding faces needs OpenCV: pip install 'seehear[camera]', or hand in landmarks"
+            f"finding faces needs OpenCV: {install('camera')}, or hand in landmarks"
         ) from error
     return cv2
 

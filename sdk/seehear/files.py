@@ -27,6 +27,11 @@ _HANDLES = ("/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
 _PATIENCE = 1.0
 
 
+def is_stream(path: str | os.PathLike[str]) -> bool:
+    """True if `writing` writes to this path as it comes, so that nothing can be changed later."""
+    return os.fspath(path) == STANDARD or not _replaceable(Path(path))
+
+
 def is_stdout(path: str | os.PathLike[str]) -> bool:
     """True if what is written to this path comes out of standard output, beside which nothing may be printed."""
     if os.fspath(path) == STANDARD:
@@ -39,13 +44,13 @@ def is_stdout(path: str | os.PathLike[str]) -> bool:
 
 def check_output(path: str | os.PathLike[str]) -> None:
     """Fail before the work, not after it: OutputError if `path` can be no file to write."""
-    path = Path(path)
     if os.fspath(path) == STANDARD:
         if os.isatty(1):
             raise OutputError(
                 f"{STANDARD}: expected standard output to be a pipe or a file, it is a terminal"
             )
         return
+    path = Path(path)
     try:
         if path.is_dir():
             raise OutputError(f"{path}: expected a file name, got a folder")
@@ -81,9 +86,9 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     >>> with writing("clean.wav") as file:
     ...     file.write(header)
     """
-    path = Path(path)
+    standard, path = os.fspath(path) == STANDARD, Path(path)
     try:
-        if os.fspath(path) == STANDARD:
+        if standard:
             sys.stdout.flush()
             with os.fdopen(os.dup(1), "wb") as file:
                 yield file

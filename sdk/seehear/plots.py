@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seehear.errors import MissingExtraError
-from seehear.files import write_atomically
+from seehear.errors import MissingExtraError, OutputError, install
+from seehear.files import check_output, write_atomically
 
 if TYPE_CHECKING:
     from seehear.enhancer import Enhancer
@@ -57,9 +57,27 @@ def figure_class() -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError(
-            "plots need matplotlib, which is not installed: pip install 'seehear[plots]'"
+            f"plots need matplotlib, which is not installed: {install('plots')}"
         ) from error
     return Figure
+
+
+def check_plot(path: Path) -> str:
+    """The format that a file's name says (PNG if nothing); fail before the work if it cannot be drawn.
+
+    Raises
+    ------
+    MissingExtraError, OutputError
+        As `plot`.
+    """
+    check_output(path)
+    kinds = set(figure_class()().canvas.get_supported_filetypes()) - {"pgf"}  # which needs a TeX
+    kind = path.suffix[1:].lower() or "png"
+    if kind not in kinds:
+        raise OutputError(
+            f"{path}: expected a name that ends in one of {', '.join(sorted(kinds))}, got .{kind}"
+        )
+    return kind
 
 
 def plot(
@@ -71,11 +89,11 @@ def plot(
     rate: int,
     clean: np.ndarray | None = None,
 ) -> None:
-    """Draw spectrograms, masks, gate and face state to a PNG.
+    """Draw spectrograms, masks, gate and face state.
 
     Parameters
     ----------
-    path : the PNG to write, complete or not at all.
+    path : the picture to write, complete or not at all: .png, .jpg, .pdf, .svg and what else matplotlib draws.
     trace : filled by `Enhancer.enhance`.
     before, after, clean : float32 [n] at `rate`; clean if known.
 
@@ -84,8 +102,9 @@ def plot(
     MissingExtraError
         matplotlib is not installed.
     OutputError
-        The file cannot be written.
+        The file cannot be written, or its name is of a kind that is not drawn.
     """
+    kind = check_plot(path)
     from matplotlib.patches import Patch
 
     sounds = {"before": before, "after": after} | ({"clean": clean} if clean is not None else {})
@@ -121,7 +140,7 @@ def plot(
     keys = [Patch(color=colour, label=state) for state, colour in _STATES.items()]
     figure.legend(handles=keys, loc="outside lower center", ncols=len(_STATES), frameon=False)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
+    figure.savefig(buffer, format=kind, dpi=90)
     write_atomically(path, buffer.getvalue())
 
 

@@ -15,7 +15,11 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -25,7 +29,7 @@ import numpy as np
 from seehear import bundle as bundles
 from seehear import own_process
 from seehear.bundle import Bundle
-from seehear.errors import BundleError, InputError, RuntimeUnavailableError
+from seehear.errors import BundleError, InputError, RuntimeUnavailableError, install
 from seehear.own_process import Ended
 
 #: Importable modules with an `Interpreter`, in the order in which they are tried.
@@ -167,14 +171,15 @@ def discover(content: bytes) -> Runtime:
         return _found[forced]
     if forced and forced not in RUNTIMES:
         raise RuntimeUnavailableError(f"{FORCE}: expected one of {', '.join(RUNTIMES)}, got {forced!r}")
-    tried, advice = [], "pip install 'seehear[runtime]'"
+    tried, advice = [], install("runtime")
     for name in [forced] if forced else RUNTIMES:
         try:
             runtime = use(name)
-            try:
-                runtime.build(content)
-            except (ValueError, RuntimeError):
-                runtime.build(_sound_graph())
+            with _without_notes():
+                try:
+                    runtime.build(content)
+                except (ValueError, RuntimeError):
+                    runtime.build(_sound_graph())
         except ModuleNotFoundError as error:
             tried.append(f"{name}: not installed" if error.name == name else f"{name}: {error}")
         except Exception as error:  # whatever a broken installation raises: the next runtime may work
@@ -191,6 +196,34 @@ def discover(content: bytes) -> Runtime:
 
 def _sound_graph() -> bytes:
     return next(iter(bundles.parse(bundles.find_model("default").read_bytes()).graphs.values()))
+
+
+# there is one standard error for all threads
+_notes_lock = threading.Lock()
+
+
+@contextmanager
+def _without_notes() -> Iterator[None]:
+    """Take the runtimes' start-up notes ("INFO: Created TensorFlow Lite XNNPACK delegate ...") out of standard
+    error, which they write to from C++ without a switch; whatever else is said comes a moment later."""
+    with _notes_lock, tempfile.TemporaryFile() as said:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+        try:
+            saved = os.dup(2)
+        except OSError:  # a program without a standard error
+            yield
+            return
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            said.seek(0)
+            for line in said:
+                if not line.startswith(b"INFO: "):
+                    os.write(2, line)
 
 
 class Graph:

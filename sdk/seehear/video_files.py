@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from seehear.audio_files import check_file
-from seehear.errors import MediaError, MissingExtraError
+from seehear.errors import MediaError, MissingExtraError, install
 
 
 def frames(path: str | os.PathLike[str], start: float | None = None) -> Iterator[tuple[float, np.ndarray]]:
@@ -82,7 +82,7 @@ def _frames_opencv(file: Path, start: float) -> Iterator[tuple[float, np.ndarray
     try:
         import cv2
     except ImportError as error:
-        raise MissingExtraError(f"{file}: reading videos needs PyAV: pip install 'seehear[media]'") from error
+        raise MissingExtraError(f"{file}: reading videos needs PyAV: {install('media')}") from error
     capture = cv2.VideoCapture(str(file))
     last = -np.inf
     try:

@@ -6,7 +6,9 @@ import dataclasses
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -320,3 +322,16 @@ def test_this_machine_can_be_examined() -> None:
     assert findings
     assert {finding.level for finding in findings} <= {"ok", "note", "error"}
     assert User.current().uid == os.geteuid()
+
+
+def test_optional_packages_are_told_with_their_version_purpose_and_how_to_get_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    monkeypatch.setitem(sys.modules, "av", SimpleNamespace(__version__="18.1"))
+    findings = diagnose("/", board=get_board("x86-64"), load=False)
+    found = of(findings, "OpenCV")
+    assert found.level == "note" and "finding faces" in found.found
+    assert found.advice == "pip install 'seehear[camera]'."
+    assert of(findings, "PyAV").level == "ok" and of(findings, "PyAV").found.startswith("18.1, for reading")
+    assert of(findings, "PyAudio").found and of(findings, "matplotlib").found

@@ -46,6 +46,50 @@ def test_the_report_has_every_table_and_count() -> None:
     assert "| av - audio | seen, competing <= 5 dB | 12 | +0.100 [+0.100, +0.100]" in text
 
 
+def test_the_command_line_gives_the_sound_that_is_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clip whose face is found in every picture, through `seehear enhance` and through `evaluate`."""
+    from seehear import cli as program
+    from seehear.audio_files import read_audio, to_int16
+
+    soundfile = pytest.importorskip("soundfile")
+    av = pytest.importorskip("av")
+    pytest.importorskip("cv2")
+    random = np.random.default_rng(3)
+    base = random.uniform(20, 140, (50, 2)).astype(np.float32)
+
+    def track(self: object, image: np.ndarray, t: float) -> np.ndarray:
+        points = base.copy()
+        points[:40, 1] += np.float32(4 * np.sin(2 * np.pi * 4 * t))
+        return points
+
+    monkeypatch.setattr("seehear.face_tracker.FaceTracker.track", track)
+    for name in ("noisy.wav", "clean.wav"):
+        soundfile.write(tmp_path / name, random.uniform(-0.2, 0.2, 32000), 16000, subtype="PCM_16")
+    with av.open(str(tmp_path / "face.mp4"), "w") as container:
+        video = container.add_stream("mpeg4", rate=25)
+        video.width = video.height = 64
+        for i in range(50):
+            image = np.full((64, 64, 3), 5 * i, np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(video.encode(None))
+    noisy, clean, face = (str(tmp_path / name) for name in ("noisy.wav", "clean.wav", "face.mp4"))
+    row = {"id": "a", "talker": "t", "noisy": noisy, "clean": clean, "video": face}
+    scored: list[np.ndarray] = []
+    monkeypatch.setattr(evaluate, "scores", lambda clean, estimate: scored.append(estimate) or {})
+    monkeypatch.setattr(evaluate, "_state", {})
+    evaluate._start("default", None, [row], str(tmp_path))
+    for condition in ("audio", "av"):
+        evaluate._work((0, condition))
+    for options, estimate in zip(([], ["--video", face]), scored, strict=True):
+        assert program.main(["enhance", noisy, "-o", str(tmp_path / "out.wav"), *options]) == 0
+        np.testing.assert_array_equal(
+            read_audio(tmp_path / "out.wav").samples * 32768, to_int16(np.asarray(estimate))
+        )
+    assert not np.array_equal(scored[0], scored[1])
+
+
 def test_si_sdr_ignores_scale_and_offset() -> None:
     x = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
     noise = np.random.default_rng(1).standard_normal(16000).astype(np.float32)

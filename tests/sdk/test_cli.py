@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +18,11 @@ import numpy as np
 import pytest
 
 from seehear import benchmark, cli
-from seehear.audio_files import read_audio, write_wav
+from seehear.audio_files import read_audio, read_audio_at, to_int16, write_wav
 from seehear.bundle import Bundle, find_model
+from seehear.enhancer import Enhancer
+from seehear.errors import exit_codes
+from seehear.video_files import frames
 
 Capture = pytest.CaptureFixture[str]
 MakeVideo = Callable[..., Path]
@@ -279,3 +287,224 @@ def test_program_runs_as_a_module_without_noise(wav: Path, tmp_path: Path) -> No
         and done.stdout == ""
         and done.stderr == "seehear: nope.wav: there is no such file\n"
     )
+
+
+def program(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "seehear.cli", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, check=False)
+
+
+def test_sound_goes_through_standard_input_and_output(wav: Path, tmp_path: Path) -> None:
+    assert run("enhance", wav, "-o", tmp_path / "out.wav") == 0
+    done = program("enhance", "-", "-o", "-", stdin=wav.read_bytes())
+    assert done.returncode == 0 and b"sound alone" in done.stderr
+    # the sizes of a stream are not known when its header goes out
+    assert done.stdout[:8] == b"RIFF\xff\xff\xff\xff" and done.stdout[40:44] == b"\xff\xff\xff\xff"
+    assert done.stdout[44:] == (tmp_path / "out.wav").read_bytes()[44:]
+    (tmp_path / "piped.wav").write_bytes(done.stdout)
+    np.testing.assert_array_equal(
+        read_audio(tmp_path / "piped.wav").samples, read_audio(tmp_path / "out.wav").samples
+    )
+    report = program("enhance", "-", "-o", "/dev/stdout", "--json", stdin=wav.read_bytes())
+    assert report.stdout == done.stdout and json.loads(report.stderr)["seconds"] == 2.0
+
+
+def test_named_pipes_are_opened_once_and_stay(wav: Path, tmp_path: Path) -> None:
+    assert run("enhance", wav, "-o", tmp_path / "out.wav") == 0
+    there, back = tmp_path / "there", tmp_path / "back"
+    os.mkfifo(there)
+    os.mkfifo(back)
+    got: list[bytes] = []
+    threads = [
+        threading.Thread(target=lambda: there.write_bytes(wav.read_bytes())),
+        threading.Thread(target=lambda: got.append(back.read_bytes())),
+    ]
+    for thread in threads:
+        thread.start()
+    assert run("enhance", there, "-o", back) == 0
+    for thread in threads:
+        thread.join()
+    assert there.is_fifo() and back.is_fifo()
+    assert got[0][44:] == (tmp_path / "out.wav").read_bytes()[44:]
+
+
+def test_a_reader_that_goes_away_is_no_traceback(wav: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "seehear.cli", "enhance", str(wav), "-o", "-"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert done.returncode == 0 and b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_run_takes_back_what_is_half_written(
+    wav: Path, tmp_path: Path, number: int, code: int
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    # as on a file system without nameless files; and a shell's background jobs ignore Ctrl-C
+    script = (
+        "import os, signal, sys; del os.O_TMPFILE; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from seehear.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", script, "enhance", "-", "-o", str(out / "clean.wav")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stderr is not None
+        process.stdin.write(wav.read_bytes()[:-1000])
+        process.stdin.flush()
+        while not list(out.iterdir()) and process.poll() is None:
+            time.sleep(0.01)
+        assert list(out.glob(".clean.wav.*.part"))
+        process.send_signal(number)
+        assert process.wait() == code
+        assert process.stderr.read() == b"seehear: stopped\n"
+    assert list(out.iterdir()) == []
+
+
+def test_output_is_what_its_name_says(wav: Path, tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    for name in ("out.wav", "out", "out.flac", "OUT.OGG"):
+        assert run("enhance", wav, "-o", tmp_path / name) == 0
+    heads = {name: (tmp_path / name).read_bytes()[:4] for name in ("out.wav", "out", "out.flac", "OUT.OGG")}
+    assert list(heads.values()) == [b"RIFF", b"RIFF", b"fLaC", b"OggS"]
+    lossless, lossy = read_audio(tmp_path / "out.flac"), read_audio_at(tmp_path / "OUT.OGG", 16000)
+    exact = read_audio(tmp_path / "out.wav").samples
+    np.testing.assert_array_equal(lossless.samples, exact)
+    assert lossless.rate == 16000 and abs(len(lossy) - len(exact)) < 1000
+    n = min(len(lossy), len(exact))
+    assert np.corrcoef(lossy[:n], exact[:n])[0, 1] > 0.9
+    with av.open(str(tmp_path / "OUT.OGG")) as container:
+        assert container.streams.audio[0].codec_context.name.endswith("opus")
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mov", "out.mkv"])
+def test_a_video_gets_new_sound_and_keeps_its_pictures(
+    make_video: MakeVideo, noisy: np.ndarray, tmp_path: Path, name: str
+) -> None:
+    av = pytest.importorskip("av")
+    pytest.importorskip("cv2")
+    clip, out = make_video(sound=noisy), tmp_path / name
+    assert run("enhance", clip, "-o", out) == 0
+    assert run("enhance", clip, "-o", tmp_path / "out.wav") == 0
+
+    def packets(path: Path) -> list[bytes]:
+        with av.open(str(path)) as container:
+            return [bytes(p) for p in container.demux(video=0) if p.dts is not None]
+
+    assert packets(out) == packets(clip)
+    np.testing.assert_allclose([t for t, _ in frames(out)], [t for t, _ in frames(clip)], atol=1e-3)
+    after, exact = read_audio(out), read_audio(tmp_path / "out.wav")
+    n = min(len(after.samples), len(exact.samples))
+    assert after.rate == 16000 and n > 30000
+    assert np.corrcoef(after.samples[:n], exact.samples[:n])[0, 1] > 0.9
+
+
+def test_a_turned_video_stays_turned(make_video: MakeVideo, noisy: np.ndarray, tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    clip = make_video(sound=noisy)
+    data = bytearray(clip.read_bytes())
+    at = data.index(b"tkhd") + 44
+    data[at : at + 36] = b"".join(
+        v.to_bytes(4, "big", signed=True) for v in (0, 1 << 16, 0, -1 << 16, 0, 0, 64 << 16, 0, 1 << 30)
+    )
+    clip.write_bytes(data)
+    assert run("enhance", clip, "-o", tmp_path / "out.mp4") == 0
+    np.testing.assert_array_equal(next(frames(tmp_path / "out.mp4"))[1], next(frames(clip))[1])
+
+
+def test_names_that_promise_what_is_not_written_are_refused_before_the_work(
+    wav: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seehear.enhancer.Enhancer.load", lambda *_, **__: pytest.fail("work has begun"))
+    for name in ("out.mp3", "out.txt", "out.webm"):
+        assert ".wav, .flac, .ogg" in failed(capsys, 6, "enhance", wav, "-o", tmp_path / name)
+    pytest.importorskip("matplotlib")
+    for name in ("p.bmp", "p.pgf"):
+        line = failed(capsys, 6, "enhance", wav, "-o", tmp_path / "o.wav", "--plot", tmp_path / name)
+        assert "jpg, pdf, png" in line.replace("jpeg, ", "")
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert "seehear[media]" in failed(capsys, 5, "enhance", wav, "-o", tmp_path / "out.flac")
+
+
+def test_a_video_needs_pictures_that_can_be_read_twice(
+    wav: Path, tmp_path: Path, capsys: Capture, make_video: MakeVideo, noisy: np.ndarray
+) -> None:
+    pytest.importorskip("cv2")
+    assert "needs pictures" in failed(capsys, 2, "enhance", wav, "-o", tmp_path / "out.mp4")
+    pipe = tmp_path / "pipe.mkv"
+    os.mkfifo(pipe)
+    make_video("clip.mkv", sound=noisy)
+    threading.Thread(
+        target=lambda: pipe.write_bytes((tmp_path / "clip.mkv").read_bytes()), daemon=True
+    ).start()
+    assert "read twice" in failed(capsys, 2, "enhance", pipe, "-o", tmp_path / "out.wav")
+    assert not list(tmp_path.glob("out.*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("p.png", b"\x89PNG"),
+        ("p.jpg", b"\xff\xd8\xff"),
+        ("p.pdf", b"%PDF"),
+        ("p.svg", b"<?xml"),
+        ("p", b"\x89PNG"),
+    ],
+)
+def test_a_plot_is_what_its_name_says(wav: Path, tmp_path: Path, name: str, head: bytes) -> None:
+    pytest.importorskip("matplotlib")
+    assert run("enhance", wav, "-o", tmp_path / "o.wav", "--plot", tmp_path / name) == 0
+    assert (tmp_path / name).read_bytes().startswith(head)
+
+
+def test_files_are_enhanced_at_the_delay_the_model_was_made_for(
+    make_video: MakeVideo,
+    noisy: np.ndarray,
+    landmarks: Callable[[float], np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("cv2")
+    clip, out = make_video(sound=noisy), tmp_path / "out.wav"
+    monkeypatch.setattr("seehear.face_tracker.FaceTracker.track", lambda self, image, t: landmarks(t))
+    sound = read_audio(clip)
+    timed = [(t, landmarks(t)) for t, _ in frames(clip, sound.start)]
+    with Enhancer.load() as enhancer:
+        assert enhancer.bundle.visual_delay_ms == 80
+        by_delay = {ms: enhancer.enhance(sound.samples, sound.rate, timed, ms) for ms in (0.0, 80.0)}
+    assert not np.array_equal(by_delay[0.0], by_delay[80.0])
+    for options, ms in (([], 80.0), (["--visual-delay-ms", 0], 0.0)):
+        assert run("enhance", clip, "-o", out, *options) == 0
+        np.testing.assert_array_equal(read_audio(out).samples * 32768, to_int16(by_delay[ms]))
+
+
+def test_info_prints_a_strangers_words_as_one_line_each(
+    model: Bundle, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the reader refuses such a manifest; what is printed must not depend on it
+    forged = "x\nsignature: ok\x1b[2K\r\u202e"
+    words = {"name": forged, "licence": forged, "training": ["a", "b"], "scores": {forged: forged}}
+    stranger = dataclasses.replace(model, manifest={**model.manifest, **words})
+    monkeypatch.setattr("seehear.bundle.load", lambda *_, **__: stranger)
+    assert run("info") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert not any(line.startswith("signature: ok") for line in lines)
+    assert all(line.isprintable() for line in lines) and r"x\nsignature: ok\x1b[2K\r\u202e" in lines[0]
+    assert f"{'training':10} 2 entries" in lines
+
+
+def test_exit_codes_are_told(capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        run("--help")
+    help_text = " ".join(capsys.readouterr().out.split())
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    for code, meaning in exit_codes().items():
+        assert f"{code} {meaning}" in help_text
+        assert f"| {code} | {meaning} |" in page
+
+
+def test_loading_a_model_says_nothing() -> None:
+    code = "import sys, seehear; seehear.Enhancer.load(); print('a warning', file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout == "" and done.stderr == "a warning\n"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seehear.audio_files import read_audio, write_wav
+from seehear.audio_files import Sound, open_audio, read_audio, to_int16, wav_writer, write_wav
 from seehear.errors import InputError, MediaError, MissingExtraError, OutputError
+from seehear.media_writers import sound_writer
 from seehear.video_files import frames
 
 MakeVideo = Callable[..., Path]
@@ -211,3 +214,97 @@ def test_opencv_reads_videos_where_pyav_is_missing(
     assert len(by_cv) == len(by_av) == 10
     np.testing.assert_allclose([t for t, _ in by_cv], [t for t, _ in by_av], atol=2e-3)
     np.testing.assert_allclose(by_cv[5][1].astype(int), by_av[5][1].astype(int), atol=4)
+
+
+def through_a_pipe(tmp_path: Path, data: bytes) -> Sound:
+    pipe = tmp_path / "pipe"
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError):
+            pipe.write_bytes(data)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        return read_audio(pipe)
+    finally:
+        writer.join()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5, 11])
+@pytest.mark.parametrize(("code", "bits"), [(1, 8), (1, 16), (1, 24), (1, 32), (3, 32), (3, 64)])
+def test_blocks_are_bit_for_bit_the_whole(
+    tmp_path: Path, wav_bytes: MakeWav, code: int, bits: int, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    body = random.bytes(1001 * channels * bits // 8)
+    if code == 3:
+        body = random.standard_normal(1001 * channels).astype(f"<f{bits // 8}").tobytes()
+    data = wav_bytes(body, code, channels, bits=bits)
+    (tmp_path / "a.wav").write_bytes(data)
+    whole = read_audio(tmp_path / "a.wav").samples
+    monkeypatch.setattr("seehear.audio_files._PIECE", 64 * channels)
+    with open_audio(tmp_path / "a.wav") as sound:
+        blocks = list(sound.blocks)
+    assert sound.expected == 1001 == len(whole) and len(blocks) >= 16
+    assert np.concatenate(blocks).tobytes() == whole.tobytes()
+    assert through_a_pipe(tmp_path, data).samples.tobytes() == whole.tobytes()
+    assert through_a_pipe(tmp_path, data + b"rest").samples.tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFF000, 0x80000000])
+def test_a_pipe_of_unknown_length_is_read_to_its_end(tmp_path: Path, wav_bytes: MakeWav, size: int) -> None:
+    assert len(through_a_pipe(tmp_path, wav_bytes(bytes(200), size=size)).samples) == 100
+
+
+def test_a_damaged_pipe_is_one_sentence(tmp_path: Path, wav_bytes: MakeWav) -> None:
+    data = wav_bytes(bytes(200))
+    for broken, sentence in (
+        (data[:-50], "truncated: its header promises 200 bytes of sound, 150 came"),
+        (data[:12] + struct.pack("<4sI", b"LIST", 1 << 30) + data[12:], "without a format"),
+        (data[:40], "without sound"),
+        (b"", "empty"),
+    ):
+        with pytest.raises(MediaError, match=sentence):
+            through_a_pipe(tmp_path, broken)
+
+
+def test_rf64_is_read(tmp_path: Path, wav_bytes: MakeWav) -> None:
+    data = wav_bytes(bytes(range(200)), size=0xFFFFFFFF)
+    sizes = struct.pack("<4sIQQQI", b"ds64", 28, 72 + 200, 200, 100, 0)
+    (tmp_path / "a.wav").write_bytes(b"RF64\xff\xff\xff\xffWAVE" + sizes + data[12:] + b"LIST\4\0\0\0abcd")
+    assert len(read_audio(tmp_path / "a.wav").samples) == 100
+
+
+def test_a_wav_of_more_than_4_gb_is_refused_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seehear.audio_files._MAX_WAV", 2000)
+    with (
+        pytest.raises(OutputError, match=r"at most 4 GB.*\.flac"),
+        wav_writer(tmp_path / "a.wav", 16000) as write,
+    ):
+        for _ in range(1001):
+            write(np.zeros(1, np.int16))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("reader", ["av", "soundfile"])
+def test_other_formats_come_in_blocks_and_through_pipes(
+    tmp_path: Path, noisy: np.ndarray, reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("av")
+    pytest.importorskip("soundfile")
+    with sound_writer(tmp_path / "a.flac", 16000) as write:
+        write(noisy)
+    if reader == "soundfile":
+        monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.setattr("seehear.audio_files._PIECE", 4000)
+    with open_audio(tmp_path / "a.flac") as sound:
+        blocks = list(sound.blocks)
+    assert len(blocks) > 5 and sound.rate == 16000
+    np.testing.assert_array_equal(np.concatenate(blocks) * 32768, to_int16(noisy))
+    piped = through_a_pipe(tmp_path, (tmp_path / "a.flac").read_bytes())
+    np.testing.assert_array_equal(piped.samples, np.concatenate(blocks))

@@ -12,7 +12,7 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "robustness.py"
 
 
-@pytest.mark.parametrize("name", ["signals", "threads", "exit", "delay"])
+@pytest.mark.parametrize("name", ["signals", "threads", "exit", "delay", "memory"])
 def test_streams_survive(name: str, tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
     command = [sys.executable, str(SCRIPT), "--only", name, "--trials", "6", "--json", str(out)]
