@@ -24,7 +24,7 @@ if clang=$(compiler) && has_runtime "$clang"; then
   }
   configure memory address,undefined,float-cast-overflow -DSEEHEAR_FUZZ=ON -DSEEHEAR_C_LIBRARY=OFF
   "$cmake" --build "$build/memory" --parallel "$jobs" | grep -E "warning|error" || true
-  (cd "$build/memory" && ctest --output-on-failure)
+  (cd "$build/memory" && "${cmake%cmake}ctest" --output-on-failure)
   configure threads thread -DSEEHEAR_C_LIBRARY=OFF
   "$cmake" --build "$build/threads" --parallel "$jobs" --target threads_test hop_clock_test visual_queue_test | grep -E "warning|error" || true
   for test in threads_test hop_clock_test visual_queue_test; do "$build/threads/$test"; done

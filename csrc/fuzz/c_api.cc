@@ -15,7 +15,7 @@ using seehear::fuzz::PromiseSound;
 
 namespace {
 
-constexpr int kMost = 1000;          // samples of a block
+constexpr int kMost = 200;           // samples of a block
 constexpr size_t kStream = 1 << 20;  // enough for every rate
 
 struct Session {
@@ -141,6 +141,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   seehear_t* s = seehear_init(image.data(), 4 * image.size(), memory.get(), TestImage::kMemory, nullptr);
   Promise(s != nullptr, "the test's own model loads");
   Session session{input, s, stream_memory.get()};
-  for (int steps = 0; steps < 64 && !session.input.empty(); ++steps) session.Step();
+  for (int steps = 0; steps < 32 && !session.input.empty(); ++steps) session.Step();
   return 0;
 }

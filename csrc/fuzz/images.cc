@@ -62,10 +62,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   session.Reset();
   seehear_set_visual_delay_ms(s, TestImage::kDelay);
   Input input(data, size);
-  for (int steps = 0; steps < 60 && !input.empty(); ++steps) {
+  for (int steps = 0; steps < 40 && !input.empty(); ++steps) {
     const int choice = input.Take<uint8_t>() % 8;
     if (choice < 3) session.See(&input);
-    if (choice >= 3 && choice < 6) session.Hops(1 + input.Upto(40));
+    if (choice >= 3 && choice < 6) session.Hops(1 + input.Upto(15));
     if (choice == 6) seehear_set_visual_delay_ms(s, input.Wild<float>(0, 500));
     if (choice == 7 && input.Take<uint8_t>() % 8 == 0) session.Reset();
   }
