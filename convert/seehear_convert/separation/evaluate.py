@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import json
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,24 +60,62 @@ def cases(store: Store, split: str, origin: str, count: int, seed: int = 0) -> l
     return out
 
 
-def bss_eval(sources: NDArray[Any], estimates: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-    """SDR, SIR, SAR in dB, each (N,): BSS-eval version 3 by mir_eval, estimate n against source n.
+class BssEval:
+    """SDR, SIR and SAR of BSS-eval version 3 (``mir_eval.separation.bss_eval_sources``, filters of 512 taps), many times faster
+    for many estimates of the same sources, because their Gram matrix is factorised once.
 
-    A silent estimate is measured as one of noise 80 dB below its source, since the measures have no value for it.
+    P_j is the part of an estimate that filtered source j explains, P that of all sources together:
+    SDR = |P_j|^2 / |y - P_j|^2, SIR = |P_j|^2 / |P - P_j|^2, SAR = |P|^2 / |y - P|^2. The projections are orthogonal, so their
+    energies are quadratic forms of the correlations and differences of energies.
     """
-    from mir_eval.separation import bss_eval_sources
 
-    estimates = np.array(estimates, np.float64)
-    for n, y in enumerate(estimates):
-        if np.sum(y**2) < 1e-9 * np.sum(np.square(sources[n], dtype=np.float64)):
-            noise = np.random.default_rng(n).standard_normal(y.shape)
-            estimates[n] = noise * 1e-4 * np.sqrt(np.mean(np.square(sources[n], dtype=np.float64)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        sdr, sir, sar, _ = bss_eval_sources(
-            np.asarray(sources, np.float64), estimates, compute_permutation=False
-        )
-    return {"sdr": np.asarray(sdr), "sir": np.asarray(sir), "sar": np.asarray(sar)}
+    TAPS = 512
+
+    def __init__(self, sources: NDArray[Any]) -> None:
+        """Sources (N, n)."""
+        from scipy.linalg import cho_factor, toeplitz
+
+        self.sources = np.asarray(sources, np.float64)
+        count, length = self.sources.shape
+        self.size = 1 << (length + 2 * self.TAPS - 1).bit_length()
+        self.spectra = np.fft.rfft(self.sources, self.size)
+        gram = np.empty((count, self.TAPS, count, self.TAPS))
+        for i in range(count):
+            for j in range(count):
+                r = np.fft.irfft(self.spectra[i].conj() * self.spectra[j], self.size)
+                back = np.concatenate([r[:1], r[: -self.TAPS : -1]])
+                gram[i, :, j] = toeplitz(r[: self.TAPS], back)
+        # A trace of white noise keeps band-limited sources solvable; it is far below what the figures show.
+        ridge = 1e-10 * np.eye(self.TAPS)
+        self.own = [cho_factor(gram[j, :, j] + gram[j, 0, j, 0] * ridge) for j in range(count)]
+        whole = gram.reshape(count * self.TAPS, count * self.TAPS)
+        self.all = cho_factor(whole + np.diag(1e-10 * np.diag(whole)))
+
+    def __call__(self, estimates: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+        """SDR, SIR, SAR in dB, each (N,), of estimates (N, n), estimate j against source j.
+
+        A silent estimate is measured as one of noise 80 dB below its source, since the measures have no value for it.
+        """
+        from scipy.linalg import cho_solve
+
+        out = {m: np.empty(len(self.sources)) for m in MEASURES}
+        for j, estimate in enumerate(np.asarray(estimates, np.float64)):
+            power = float(np.sum(self.sources[j] ** 2))
+            y = estimate
+            if np.sum(y**2) < 1e-9 * power:
+                noise = np.random.default_rng(j).standard_normal(y.shape)
+                y = noise * 1e-4 * np.sqrt(power / len(y))
+            # d_i[k] = sum_n s_i[n - k] y[n]
+            d = np.fft.irfft(self.spectra.conj() * np.fft.rfft(y, self.size), self.size)[:, : self.TAPS]
+            total = float(np.sum(y**2))
+            own = float(d[j] @ cho_solve(self.own[j], d[j]))
+            every = float(d.reshape(-1) @ cho_solve(self.all, d.reshape(-1)))
+            for m, wanted, rest in (
+                ("sdr", own, total - own), ("sir", own, every - own), ("sar", every, total - every)
+            ):  # fmt: skip
+                floor = 1e-12 * total
+                out[m][j] = 10 * np.log10(max(wanted, floor) / max(rest, floor))
+        return out
 
 
 def oracle(mixture: Mixture, kind: str) -> F32:
@@ -172,6 +209,7 @@ def evaluate(
             ("oracle_ratio", "right", oracle(mixture, "ratio")),
             ("nmf", "right", nmf.masks(mixture, [s.label for s in sounds])),
         ]
+        measure = BssEval(mixture.sources)
         seconds: dict[str, float] = {}
         for name, (predict, pictures) in nets.items():
             for condition in conditions:
@@ -184,7 +222,7 @@ def evaluate(
                 seconds[name] = (time.perf_counter() - started) / len(sounds)
                 runs.append((name, condition, np.round(masks) if binary else masks))
         for method, condition, masks in runs:
-            scores = bss_eval(mixture.sources, dsp.apply_mask(mixture.spectrum, masks))
+            scores = measure(dsp.apply_mask(mixture.spectrum, masks))
             for k, sound in enumerate(sounds):
                 row: dict[str, Any] = {
                     "case": case.id,

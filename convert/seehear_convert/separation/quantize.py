@@ -1,0 +1,195 @@
+"""From a trained separator to two int8 graphs.
+
+``vision``: picture -> guide of one frame; ``sound``: spectrogram, guide -> mask.
+
+The rounds of PCNet are unrolled in one graph. The mean over the M frames of a source, and everything before the spectrogram
+and after the mask, is numpy (`dsp`). Calibrated on training mixtures with their own pictures; inputs and outputs are int8.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import dsp
+from .data import SIDE, Store
+from .guide import FRAMES, GUIDE, backbone
+from .mixtures import Pictures
+from .train import BatchMaker, Config
+
+F32 = NDArray[np.float32]
+Rows = list[dict[str, F32]]
+Graphs = dict[str, bytes]
+
+
+def _convert(
+    name: str,
+    function: Callable[..., dict[str, Any]],
+    shapes: dict[str, tuple[int, ...]],
+    rows: Rows | None,
+    model: Any,
+) -> bytes:
+    """TFLite bytes of ``function`` with signature ``name``; int8 when calibration ``rows`` are given, else float32."""
+    import keras
+    import tensorflow as tf
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    specs = [tf.TensorSpec((1, *s), tf.float32, name=k) for k, s in shapes.items()]
+    archive.add_endpoint(name, function, input_signature=specs)
+    with tempfile.TemporaryDirectory() as folder:
+        archive.write_out(folder, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[name])
+        if rows is not None:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+
+            def calibration() -> Iterator[tuple[str, dict[str, F32]]]:
+                for row in rows:
+                    yield name, row
+
+            converter.representative_dataset = calibration
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = tf.int8
+            converter.inference_output_type = tf.int8
+        return bytes(converter.convert())
+
+
+def parts(model: Any) -> tuple[Any, Any]:
+    """Sound net, and the adapter for one frame: maps (B, 7, 7, C) -> (B, 2, 2, 16), of a trained separator."""
+    sound = next(layer for layer in model.layers if layer.name in ("pcnet", "unet_late", "unet_bottleneck"))
+    return sound, model.get_layer("guide").get_layer("guide_frames").layer
+
+
+def calibration_rows(run: Path, store: Path, count: int = 48) -> tuple[Rows, list[int]]:
+    """Spectrograms and guides of ``count`` training sources, and the numbers of training pictures to calibrate with."""
+    import keras
+
+    config = Config.load(run / "config.json")
+    opened = Store(store)
+    model = keras.models.load_model(run / "separator.keras", compile=False)
+    maker = BatchMaker(config, opened, "train")
+    guide = model.get_layer("guide")
+    rows: Rows = []
+    step = 10_000_000
+    while len(rows) < count:
+        x, maps, _, _ = maker(step)
+        f = np.asarray(guide.predict_on_batch(maps))
+        rows += [{"spectrogram": x[i : i + 1], "guide": f[i : i + 1]} for i in range(len(x))]
+        step += 1
+    pictures = [
+        n for n, p in enumerate(opened.pictures) if p.split == "train" and (p.ship or not config.ship_only)
+    ]
+    rng = np.random.default_rng(config.seed)
+    return rows[:count], [int(n) for n in rng.choice(pictures, min(len(pictures), 2 * count), replace=False)]
+
+
+def sound_graph(sound: Any, rows: Rows | None) -> bytes:
+    """``sound``: spectrogram (1, 256, 256, 1) and guide (1, 2, 2, 16) -> mask (1, 256, 256, 1)."""
+    import tensorflow as tf
+
+    def run(spectrogram: Any, guide: Any) -> dict[str, Any]:
+        return {"mask": tf.sigmoid(sound([spectrogram, guide], training=False))}
+
+    shapes: dict[str, tuple[int, ...]] = {"spectrogram": (dsp.ROWS, dsp.FRAMES, 1), "guide": (2, 2, GUIDE)}
+    return _convert("sound", run, shapes, rows, sound)
+
+
+def vision_graph(net: Any, frame: Any, rows: Rows | None) -> bytes:
+    """``vision``: picture (1, 224, 224, 3), 0..255 -> guide of this frame (1, 2, 2, 16)."""
+    import keras
+
+    whole = keras.Model(net.inputs, frame(net.outputs[0]))
+
+    def run(picture: Any) -> dict[str, Any]:
+        return {"guide": whole(picture, training=False)}
+
+    return _convert("vision", run, {"picture": (SIDE, SIDE, 3)}, rows, whole)
+
+
+def build(
+    run: Path, store: Path, out: Path, weights: Path | None = None, quantised: bool = True
+) -> dict[str, int]:
+    """Write ``out/sound.tflite`` and ``out/vision.tflite`` of a run; sizes in bytes."""
+    import keras
+
+    config = Config.load(run / "config.json")
+    model = keras.models.load_model(run / "separator.keras", compile=False)
+    sound, frame = parts(model)
+    rows, pictures = calibration_rows(run, store)
+    images = Store(store).images
+    shown: Rows = [{"picture": images[n : n + 1].astype(np.float32)} for n in pictures]
+    out.mkdir(parents=True, exist_ok=True)
+    graphs = {
+        "sound": sound_graph(sound, rows if quantised else None),
+        "vision": vision_graph(backbone(config.backbone, weights), frame, shown if quantised else None),
+    }
+    for name, content in graphs.items():
+        (out / f"{name}.tflite").write_bytes(content)
+    return {name: len(content) for name, content in graphs.items()}
+
+
+class Graph:
+    """One TFLite graph called with float arrays: quantises its inputs, dequantises its outputs."""
+
+    def __init__(self, file: Path) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.runner = Interpreter(model_path=str(file), num_threads=1).get_signature_runner(file.stem)
+
+    def __call__(self, **inputs: F32) -> F32:
+        """The one output of the graph, float32."""
+        given = {}
+        for name, d in self.runner.get_input_details().items():
+            scale, zero = d["quantization"]
+            x = inputs[name]
+            given[name] = (
+                np.clip(np.round(x / scale) + zero, -128, 127).astype(np.int8)
+                if scale
+                else x.astype(np.float32)
+            )
+        ((name, y),) = self.runner(**given).items()
+        scale, zero = self.runner.get_output_details()[name]["quantization"]
+        return np.asarray((y.astype(np.float32) - zero) * scale if scale else y, np.float32)
+
+
+def load(run: Path, graphs: Path, store: Store) -> tuple[Callable[[F32, F32], F32], Pictures]:
+    """The sound graph as a function for `evaluate.evaluate`; the guide comes from the float adapter and the store's maps."""
+    import keras
+
+    config = Config.load(run / "config.json")
+    guide = keras.models.load_model(run / "separator.keras", compile=False).get_layer("guide")
+    sound = Graph(graphs / "sound.tflite")
+
+    def predict(x: F32, maps: F32) -> F32:
+        f = np.asarray(guide.predict_on_batch(maps), np.float32)
+        return np.concatenate(
+            [sound(spectrogram=x[i : i + 1], guide=f[i : i + 1])[..., 0] for i in range(len(x))]
+        )
+
+    return predict, Pictures(store, config.backbone)
+
+
+def vision_error(run: Path, graphs: Path, store: Path, count: int = 32) -> dict[str, float]:
+    """How far the guide of the int8 ``vision`` graph lies from the float one over valid pictures, relative to its spread."""
+    import keras
+
+    config = Config.load(run / "config.json")
+    opened = Store(store)
+    model = keras.models.load_model(run / "separator.keras", compile=False)
+    vision, (_, frame) = Graph(graphs / "vision.tflite"), parts(model)
+    maps = Pictures(opened, config.backbone).maps
+    numbers = [n for n, p in enumerate(opened.pictures) if p.split == "valid"][:: max(1, 200 // count)][
+        :count
+    ]
+    reference = np.asarray(frame.predict_on_batch(np.asarray(maps[numbers, 0], np.float32)))
+    got = np.concatenate([vision(picture=opened.images[n : n + 1].astype(np.float32)) for n in numbers])
+    return {
+        "pictures": len(numbers),
+        "relative_rms": float(np.sqrt(np.mean((got - reference) ** 2)) / np.std(reference)),
+        "frames": FRAMES,
+    }
