@@ -22,11 +22,14 @@ if clang=$(compiler) && has_runtime "$clang"; then
   configure() { # folder, sanitizers, more options
     "$cmake" -S . -B "$build/$1" -DCMAKE_CXX_COMPILER="$clang" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DSEEHEAR_SANITIZE="$2" "${@:3}" >/dev/null
   }
+  build() { # folder, options of cmake --build
+    "$cmake" --build "$build/$1" --parallel "$jobs" "${@:2}" >"$build/$1.log" 2>&1 || { tail -n 40 "$build/$1.log"; return 1; }
+  }
   configure memory address,undefined,float-cast-overflow -DSEEHEAR_FUZZ=ON -DSEEHEAR_C_LIBRARY=OFF
-  "$cmake" --build "$build/memory" --parallel "$jobs" | grep -E "warning|error" || true
+  build memory
   (cd "$build/memory" && "${cmake%cmake}ctest" --output-on-failure)
   configure threads thread -DSEEHEAR_C_LIBRARY=OFF
-  "$cmake" --build "$build/threads" --parallel "$jobs" --target threads_test hop_clock_test visual_queue_test | grep -E "warning|error" || true
+  build threads --target threads_test hop_clock_test visual_queue_test
   for test in threads_test hop_clock_test visual_queue_test; do "$build/threads/$test"; done
 else
   harnesses=()
