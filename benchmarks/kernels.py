@@ -22,9 +22,11 @@ from pathlib import Path
 import numpy as np
 
 from seehear import bundle as bundles
-from seehear import flat_model
+from seehear.runtime import flat_model
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Folders of csrc that make the core.
+ROOMS = ("base", "signal", "sight", "nets", "enhance", "firmware")
 MOST_MICROSECONDS = 20.0
 ROUNDS = 5  # of each row the one with the least median is kept
 COMPILER, EMULATOR, PROCESSOR = "aarch64-linux-gnu-g++", "qemu-aarch64-static", "cortex-a76"
@@ -66,7 +68,12 @@ def time_kernels(bench: Path, model: Path, hops: int) -> Rows:
 def build_aarch64(folder: Path) -> Path:
     """csrc/bench/kernels.cc for Linux on AArch64, compiled as CMakeLists.txt compiles the core."""
     program = folder / "seehear_kernels"
-    sources = [path for path in sorted((ROOT / "csrc").glob("*.cc")) if not path.name.endswith("_test.cc")]
+    sources = [
+        path
+        for room in ROOMS
+        for path in sorted((ROOT / "csrc" / room).glob("*.cc"))
+        if not path.name.endswith("_test.cc")
+    ]
     flags = ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-static"]
     main = ROOT / "csrc" / "bench" / "kernels.cc"
     subprocess.run([COMPILER, *flags, f"-I{ROOT / 'csrc'}", main, *sources, "-o", program], check=True)

@@ -147,8 +147,8 @@ report = {
 MEMORY = """
 import pathlib, resource, tempfile
 import numpy as np
-from seehear import cli
-from seehear.audio_files import open_audio, wav_writer
+from seehear.cli import main as cli
+from seehear.media.audio_files import open_audio, wav_writer
 
 seconds = 3600
 with tempfile.TemporaryDirectory() as folder:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 import seehear
-from seehear.audio_files import read_audio, write_wav
+from seehear.media.audio_files import read_audio, write_wav
 
 
 def main(noisy: str, clean: str, video: str | None = None) -> None:

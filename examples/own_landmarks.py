@@ -13,7 +13,7 @@ import sys
 import numpy as np
 
 import seehear
-from seehear.audio_files import read_audio, write_wav
+from seehear.media.audio_files import read_audio, write_wav
 
 
 def main(noisy: str, clean: str, landmarks: str) -> None:

@@ -10,8 +10,8 @@ import threading
 import time
 
 import seehear
-from seehear.audio_files import read_audio
-from seehear.video_files import frames
+from seehear.media.audio_files import read_audio
+from seehear.media.video_files import frames
 
 
 def camera(enhancer: seehear.Enhancer, video: str, begin: float) -> None:

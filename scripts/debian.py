@@ -79,7 +79,9 @@ class Debian:
         except Unavailable:  # no lists yet, or lists that name packages which have left the mirror
             try:
                 self._apt(["apt-get", "update", "-o", "Acquire::Retries=2"], kept)
-            except Unavailable as error:  # one list of a mirror in mid-sync; the packages may be in the others
+            except (
+                Unavailable
+            ) as error:  # one list of a mirror in mid-sync; the packages may be in the others
                 print(f"apt: {error}; trying with the lists that came")
             self._apt(command, kept)
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 import seehear
-from seehear.audio_files import read_audio
-from seehear.runtime import Graph
+from seehear.media.audio_files import read_audio
+from seehear.runtime.tflite import Graph
 
 RATE, BLOCK, PICTURES, SECONDS = 16000, 160, 25, 3.0
 #: The run at which the delegate fails: behind those at load, before the end of the clip.
@@ -96,7 +96,9 @@ def noise(tensor: Any, random: np.random.Generator) -> np.ndarray:
     return random.integers(limits.min, limits.max, tensor.shape, endpoint=True).astype(tensor.dtype)
 
 
-def delegated(library: Path, fault: str, sound: np.ndarray, points: np.ndarray, cpu: np.ndarray) -> dict[str, Any]:
+def delegated(
+    library: Path, fault: str, sound: np.ndarray, points: np.ndarray, cpu: np.ndarray
+) -> dict[str, Any]:
     """What became of the lip net on a delegate (tests/delegates/fake_npu.c), and how far the sound is from the CPU's."""
     enhancer = seehear.Enhancer.load(
         delegate=library, delegate_options={"fault": fault, "at": str(FAILS_AT)}, deadline_ms=30_000

@@ -165,7 +165,15 @@ def furnish(name: str, dist: Path) -> tuple[list[str], dict[str, str], dict[str,
     processors.mkdir(parents=True, exist_ok=True)
     for name in ("possible", "present"):
         (processors / name).write_text("0\n")
-    command = [wanted.emulator[0], "-L", str(root), *wanted.emulator[1:], str(root / "usr/bin/python3.11"), "-s", "-S"]
+    command = [
+        wanted.emulator[0],
+        "-L",
+        str(root),
+        *wanted.emulator[1:],
+        str(root / "usr/bin/python3.11"),
+        "-s",
+        "-S",
+    ]
     environment = {"PYTHONPATH": ":".join(paths), "PYTHONHOME": str(root / "usr")}
     return command, environment, sizes
 
@@ -183,7 +191,9 @@ def enhance(name: str, dist: Path, inputs: Path) -> tuple[dict[str, Any], dict[s
         env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **environment}, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     if done.returncode != 0:
-        raise RuntimeError(f"{name}: exit code {done.returncode}: {(done.stdout + done.stderr).strip()[-1500:]}")
+        raise RuntimeError(
+            f"{name}: exit code {done.returncode}: {(done.stdout + done.stderr).strip()[-1500:]}"
+        )
     facts = json.loads(done.stdout.splitlines()[-1])
     with np.load(results) as content:
         kept = {key: content[key] for key in content.files}
@@ -217,7 +227,12 @@ def delegate_failures(facts: dict[str, dict[str, Any]]) -> list[str]:
     wrong = []
     for fault, retired in (("", 0), ("invoke", 1)):
         found = facts[fault]
-        if not (found["runs"] > 0 and found["retired"] == retired and found["lost"] == 0 and found["rms"] <= MOST_RMS):
+        if not (
+            found["runs"] > 0
+            and found["retired"] == retired
+            and found["lost"] == 0
+            and found["rms"] <= MOST_RMS
+        ):
             wrong.append(f"delegate{' that fails' if fault else ''}: expected {retired} retired, no net lost and the sound of "
                          f"the CPU, got {found}")  # fmt: skip
     return wrong
@@ -226,7 +241,9 @@ def delegate_failures(facts: dict[str, dict[str, Any]]) -> list[str]:
 def show(report: dict[str, dict[str, Any]]) -> None:
     """Print the table."""
     print("                  MB               largest int8 difference from x86-64    sound rms")
-    print("installation      wheel  installed  same runtime (<= 2)  with LiteRT    from LiteRT  run s  runtime, numpy")
+    print(
+        "installation      wheel  installed  same runtime (<= 2)  with LiteRT    from LiteRT  run s  runtime, numpy"
+    )
     for name, row in report.items():
         limit = f"/{INSTALLATIONS[name].limit}" if INSTALLATIONS[name].limit else ""
         if INSTALLATIONS[name].debs:
@@ -258,7 +275,11 @@ def main() -> int:
     chosen = given.only or list(INSTALLATIONS)
     for name in INSTALLATIONS:  # the references come first
         wanted = INSTALLATIONS[name]
-        if name != REFERENCE and name not in chosen and name not in {INSTALLATIONS[one].reference for one in chosen}:
+        if (
+            name != REFERENCE
+            and name not in chosen
+            and name not in {INSTALLATIONS[one].reference for one in chosen}
+        ):
             continue
         lacking = missing(name, given.dist)
         if lacking:
@@ -275,7 +296,9 @@ def main() -> int:
             if wanted.debian:
                 facts["steps"] = compare(results[name], results[wanted.reference])["steps"]
                 if facts["steps"] > MOST_STEPS:
-                    wrong.append(f"{name}: int8 results {facts['steps']:.0f} steps from {wanted.reference}, most {MOST_STEPS}")
+                    wrong.append(
+                        f"{name}: int8 results {facts['steps']:.0f} steps from {wanted.reference}, most {MOST_STEPS}"
+                    )
         except Unavailable as error:
             print(f"skipped {name}: its Python cannot be fetched from Debian: {error}")
             continue

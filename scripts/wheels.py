@@ -96,7 +96,9 @@ def needed(library: Path) -> tuple[set[str], set[str]]:
     said = subprocess.run(
         ["readelf", "-W", "-d", "-V", str(library)], check=True, capture_output=True, text=True
     ).stdout
-    libraries = {name for name in re.findall(r"\(NEEDED\).*\[(.+)\]", said) if not name.startswith("ld-linux")}
+    libraries = {
+        name for name in re.findall(r"\(NEEDED\).*\[(.+)\]", said) if not name.startswith("ld-linux")
+    }
     # Only "Version needs" names versions of others; a module without exported versions has no other section.
     return libraries, set(re.findall(r"Name: ([A-Z]+[A-Z0-9_]*_[0-9.]+)", said))
 
@@ -162,7 +164,9 @@ def pack(native: Path, core: Path | None, machine: str, dist: Path) -> Path:
         present = Path(shutil.copy2(core, content / "seehear"))
     libraries, versions = needed(present)
     if not libraries <= LIBRARIES:
-        sys.exit(f"{present.name} needs {', '.join(sorted(libraries - LIBRARIES))}, which no manylinux wheel may")
+        sys.exit(
+            f"{present.name} needs {', '.join(sorted(libraries - LIBRARIES))}, which no manylinux wheel may"
+        )
     tag = platform_tag(versions, machine)
     description = next(content.glob("*.dist-info")) / "WHEEL"
     description.write_text(

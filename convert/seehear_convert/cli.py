@@ -14,8 +14,8 @@ import numpy as np
 
 from seehear.errors import SeehearError
 
-from . import corpus
-from .corpus import Clip
+from .data import corpus
+from .data.corpus import Clip
 from .separation import cli as separation
 
 NETS = ("landmarks", "audio", "lips", "gate")
@@ -68,12 +68,12 @@ def _clips(args: argparse.Namespace) -> list[Clip]:
 
 
 def _prepare(args: argparse.Namespace) -> dict[str, Any]:
-    from seehear.audio_files import read_audio, read_audio_at
     from seehear.bundle import load
-    from seehear.face_tracker import FaceTracker
-    from seehear.video_files import frames
+    from seehear.media.audio_files import read_audio, read_audio_at
+    from seehear.media.video_files import frames
+    from seehear.sight.face_tracker import FaceTracker
 
-    from .landmark_net import load_graphs
+    from .sight.landmark_net import load_graphs
 
     heard = set()
 
@@ -102,10 +102,10 @@ def _prepare(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
-    from .train import Config, train
+    from .training.train import Config, train
 
     if args.net == "landmarks":
-        from . import landmark_net
+        from .sight import landmark_net
 
         return landmark_net.train(args.store, args.run)
     kept = args.run / "config.json"
@@ -120,7 +120,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
 def _quantize(args: argparse.Namespace) -> dict[str, Any]:
     """Landmark nets to int8; of the others, the mask error of the int8 graphs against float, streamed over valid mixtures."""
     if args.net == "landmarks":
-        from . import landmark_net
+        from .sight import landmark_net
 
         if args.out is None:
             raise ValueError(
@@ -128,7 +128,7 @@ def _quantize(args: argparse.Namespace) -> dict[str, Any]:
             )
         landmark_net.quantize(args.run, args.out)
         return {"vision": str(args.out)}
-    from .quantize import compare
+    from .export.quantize import compare
 
     if args.store is None:
         raise ValueError(
@@ -144,7 +144,7 @@ def _quantize(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _imagine(args: argparse.Namespace) -> dict[str, Any]:
-    from .imagined_lips import imagine
+    from .data.imagined_lips import imagine
 
     return dict(imagine(args.store, args.steps, args.seed, _bar))
 
@@ -177,7 +177,7 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _bundle(args: argparse.Namespace) -> dict[str, Any]:
-    from .bundle import bundle
+    from .export.bundle import bundle
 
     scores = json.loads(args.scores.read_text(encoding="utf-8")) if args.scores else None
     written = bundle(
@@ -203,14 +203,14 @@ def _mixtures(args: argparse.Namespace) -> dict[str, Any]:
 def _card(args: argparse.Namespace) -> dict[str, Any]:
     from seehear.files import write_atomically
 
-    from .card import card
+    from .export.card import card
 
     write_atomically(args.out, card(args.bundle, args.report, args.notes).encode())
     return {"card": str(args.out)}
 
 
 def _compile(args: argparse.Namespace) -> dict[str, Any]:
-    from . import compile as npu
+    from .export import compile as npu
 
     if args.estimate:
         estimates = npu.estimate(args.bundle, npu.ACCELERATORS)
@@ -262,7 +262,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--run", type=Path, required=True, help="folder of the run: config, checkpoints, logs, weights"
     )
-    p.add_argument("--config", type=Path, help="JSON of seehear_convert.train.Config")
+    p.add_argument("--config", type=Path, help="JSON of seehear_convert.training.train.Config")
     p.add_argument("--steps", type=int)
     p.add_argument("--from", dest="start", type=Path, help="run folder whose weights a new run begins with")
     p.add_argument("--workers", type=int, default=1, help="processes that make mixtures")

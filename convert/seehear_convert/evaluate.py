@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seehear.bundle import find_model
-from seehear.demo import si_sdr
+from seehear.demo.clip import si_sdr
 
-from .corpus import IMAGE_RATE
+from .data.corpus import IMAGE_RATE
 
 F32 = NDArray[np.float32]
 METRICS = ("pesq", "stoi", "estoi", "si_sdr")
@@ -86,8 +86,8 @@ def landmarks_of(row: dict[str, str]) -> list[tuple[float, F32 | None]]:
         ]
     if not row.get("video"):
         return []
-    from seehear.face_tracker import FaceTracker
-    from seehear.video_files import frames
+    from seehear.media.video_files import frames
+    from seehear.sight.face_tracker import FaceTracker
 
     file = _state["tracks"] / (row["id"] + ".npz")
     if not file.exists():
@@ -371,8 +371,8 @@ def make_mixtures(
     """
     import soundfile
 
-    from .corpus import Store
-    from .mixtures import MixtureMaker, active_rms
+    from .data.corpus import Store
+    from .data.mixtures import MixtureMaker, active_rms
 
     store = Store(store_folder)
     out.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,8 @@
 #include <cstdlib>
 #include <vector>
 
-#include "stream.h"
-#include "test_config.h"
+#include "enhance/stream.h"
+#include "testing/test_config.h"
 
 namespace {
 

@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <vector>
 
-#include "net_kernel.h"
-#include "test_config.h"
-#include "test_invoke.h"
+#include "nets/net_kernel.h"
+#include "testing/test_config.h"
+#include "testing/test_invoke.h"
 
 int main(int argc, char** argv) {
   const int hops = argc > 1 ? std::atoi(argv[1]) : 0;

@@ -13,10 +13,10 @@
 #include <memory>
 #include <vector>
 
-#include "c_api.h"
-#include "net_kernel.h"
-#include "test_config.h"
-#include "test_invoke.h"
+#include "firmware/c_api.h"
+#include "nets/net_kernel.h"
+#include "testing/test_config.h"
+#include "testing/test_invoke.h"
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "flat_model.h"
+#include "bindings/flat_model.h"
 
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "c_api.h"
+#include "firmware/c_api.h"
 
 namespace py = pybind11;
 

@@ -1,4 +1,4 @@
-#include "manifest.h"
+#include "bindings/manifest.h"
 
 #include <algorithm>
 #include <cmath>

@@ -3,7 +3,7 @@
 
 #include <pybind11/pybind11.h>
 
-#include "hop_scheduler.h"
+#include "enhance/hop_scheduler.h"
 
 namespace seehear::bindings {
 

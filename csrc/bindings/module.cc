@@ -6,21 +6,22 @@
 #include <cstring>
 #include <memory>
 
-#include "flat_model.h"
-#include "hop_scheduler.h"
-#include "int8_executor.h"
-#include "lip_features.h"
-#include "lip_geometry.h"
-#include "manifest.h"
-#include "net_kernels.h"
-#include "python_invoke.h"
-#include "recurrent_cell.h"
-#include "resampler.h"
-#include "stft_analyzer.h"
-#include "stft_synthesizer.h"
-#include "stream.h"
-#include "tensor_port.h"
-#include "turns.h"
+#include "bindings/flat_model.h"
+#include "bindings/manifest.h"
+#include "bindings/net_kernels.h"
+#include "bindings/python_invoke.h"
+#include "bindings/turns.h"
+#include "enhance/hop_scheduler.h"
+#include "enhance/stream.h"
+#include "firmware/model_image.h"
+#include "nets/int8_executor.h"
+#include "nets/recurrent_cell.h"
+#include "nets/tensor_port.h"
+#include "sight/lip_features.h"
+#include "sight/lip_geometry.h"
+#include "signal/resampler.h"
+#include "signal/stft_analyzer.h"
+#include "signal/stft_synthesizer.h"
 
 namespace py = pybind11;
 

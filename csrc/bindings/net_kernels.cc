@@ -1,8 +1,8 @@
-#include "net_kernels.h"
+#include "bindings/net_kernels.h"
 
 #include <string>
 
-#include "net_kernel.h"
+#include "nets/net_kernel.h"
 
 namespace py = pybind11;
 

@@ -1,4 +1,4 @@
-#include "python_invoke.h"
+#include "bindings/python_invoke.h"
 
 #include <chrono>
 #include <thread>

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "graph.h"
+#include "nets/graph.h"
 
 namespace seehear::bindings {
 

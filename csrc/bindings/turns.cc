@@ -1,4 +1,4 @@
-#include "turns.h"
+#include "bindings/turns.h"
 
 #include <pybind11/pybind11.h>
 

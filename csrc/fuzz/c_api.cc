@@ -1,12 +1,12 @@
 // The C interface in any order with any arguments that its types and its header allow.
-#include "c_api.h"
+#include "firmware/c_api.h"
 
 #include <climits>
 #include <memory>
 #include <string>
 
 #include "input.h"
-#include "test_image.h"
+#include "testing/test_image.h"
 
 using seehear::TestImage;
 using seehear::fuzz::Input;

@@ -3,10 +3,10 @@
 #include <cstring>
 #include <memory>
 
-#include "c_api.h"
+#include "firmware/c_api.h"
 #include "input.h"
-#include "test_config.h"
-#include "test_image.h"
+#include "testing/test_config.h"
+#include "testing/test_image.h"
 
 using seehear::TestFace;
 using seehear::TestImage;

@@ -2,9 +2,9 @@
 // it says, the core refuses it with a sentence or runs it.
 #include <memory>
 
-#include "c_api.h"
+#include "firmware/c_api.h"
 #include "input.h"
-#include "test_image.h"
+#include "testing/test_image.h"
 
 using seehear::TestImage;
 using seehear::fuzz::Input;

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <string>
 
-#include "test_image.h"
+#include "testing/test_image.h"
 
 using seehear::TestImage;
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <memory>
 
-#include "c_api.h"
+#include "firmware/c_api.h"
 #include "input.h"
-#include "test_image.h"
+#include "testing/test_image.h"
 
 using seehear::TestImage;
 using seehear::fuzz::Input;

@@ -22,8 +22,8 @@ import numpy as np
 
 import seehear
 from seehear import bundle as bundles
-from seehear import flat_model
-from seehear.audio_files import read_audio
+from seehear.media.audio_files import read_audio
+from seehear.runtime import flat_model
 
 HERE = Path(__file__).resolve().parent
 HOP, RATE, PICTURES = 160, 16000, 25

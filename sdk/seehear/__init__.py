@@ -24,7 +24,7 @@ from seehear.errors import (
 if TYPE_CHECKING:
     from seehear.enhancer import Enhancer
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BatchError",

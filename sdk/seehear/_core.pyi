@@ -58,7 +58,7 @@ class HopScheduler:
         """
 
     def use_flat_model(self, image: bytes) -> None:
-        """Have graphs run by the core's own int8 kernels, with the weights of a flat model (`seehear.flat_model.build`).
+        """Have graphs run by the core's own int8 kernels, with the weights of a flat model (`seehear.runtime.flat_model.build`).
 
         No runtime is needed then.
 
@@ -369,7 +369,7 @@ class FlatModel:
 
     Parameters
     ----------
-    image : of `seehear.flat_model.build`.
+    image : of `seehear.runtime.flat_model.build`.
 
     Raises
     ------

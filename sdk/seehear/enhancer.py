@@ -19,15 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from seehear import _core, delegates
+from seehear import _core
 from seehear import bundle as bundles
 from seehear.bundle import Bundle
-from seehear.delegates import Placer
+from seehear.bundle.keys import Key
 from seehear.errors import BundleError, InputError, StateError
 from seehear.events import Event, tell
-from seehear.keys import Key
 from seehear.landmarks import LANDMARKS
-from seehear.runtime import Invoker
+from seehear.runtime import delegates
+from seehear.runtime.delegates import Placer
+from seehear.runtime.tflite import Invoker
 
 #: What `enhance` takes as a video: a path, or (seconds, image) pairs in rising time.
 Video = str | os.PathLike[str] | Iterable[tuple[float, np.ndarray | None]]
@@ -447,7 +448,7 @@ class Enhancer:
     def _images_of(self, video: Video) -> Iterator[tuple[float, np.ndarray | None]]:
         self._need_vision()
         if isinstance(video, (str, os.PathLike)):
-            from seehear.video_files import frames
+            from seehear.media.video_files import frames
 
             return frames(video)
         return iter(video)
@@ -578,7 +579,7 @@ class Enhancer:
     def _face_tracker(self, face: int) -> Any:
         if face not in self._trackers:
             # needs OpenCV: sound alone must work without it
-            from seehear.face_tracker import FaceTracker
+            from seehear.sight.face_tracker import FaceTracker
 
             self._trackers[face] = FaceTracker.load(self.bundle)
         return self._trackers[face]

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from seehear import boards_cli, bundle
+from seehear import bundle
 from seehear.boards import Board, BoardError, list_boards
+from seehear.cli import boards as boards_cli
 from seehear.errors import BundleError, InputError
 
 

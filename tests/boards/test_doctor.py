@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from seehear import doctor, runtime
 from seehear.boards import Board, Family, get_board, get_family
 from seehear.boards.profile import Delegate
-from seehear.doctor import Finding, User, diagnose, explain_loader
+from seehear.runtime import doctor
+from seehear.runtime import tflite as runtime
+from seehear.runtime.doctor import Finding, User, diagnose, explain_loader
 
 NOBODY = User(1000, frozenset({1000}))
 PLUGDEV = 46

@@ -21,7 +21,7 @@ from seehear.bundle import Bundle
 
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
 flatbuffers = pytest.importorskip("flatbuffers")
-npu = pytest.importorskip("seehear_convert.compile")
+npu = pytest.importorskip("seehear_convert.export.compile")
 cli = pytest.importorskip("seehear_convert.cli")
 
 #: A stand-in for edgetpu_compiler: makes of each graph one custom operator and drops the signature.

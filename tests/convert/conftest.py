@@ -9,7 +9,8 @@ import pytest
 
 pytest.importorskip("scipy")
 
-from seehear_convert import corpus, dsp
+from seehear_convert import dsp
+from seehear_convert.data import corpus
 
 
 def voice(seed: int, seconds: float = 3.0) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seehear_convert import corpus
+from seehear_convert.data import corpus
 
 
 def touch(path: Path) -> None:

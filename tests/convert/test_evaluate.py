@@ -50,8 +50,8 @@ def test_the_command_line_gives_the_sound_that_is_scored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A clip whose face is found in every picture, through `seehear enhance` and through `evaluate`."""
-    from seehear import cli as program
-    from seehear.audio_files import read_audio, to_int16
+    from seehear.cli import main as program
+    from seehear.media.audio_files import read_audio, to_int16
 
     soundfile = pytest.importorskip("soundfile")
     av = pytest.importorskip("av")
@@ -64,7 +64,7 @@ def test_the_command_line_gives_the_sound_that_is_scored(
         points[:40, 1] += np.float32(4 * np.sin(2 * np.pi * 4 * t))
         return points
 
-    monkeypatch.setattr("seehear.face_tracker.FaceTracker.track", track)
+    monkeypatch.setattr("seehear.sight.face_tracker.FaceTracker.track", track)
     for name in ("noisy.wav", "clean.wav"):
         soundfile.write(tmp_path / name, random.uniform(-0.2, 0.2, 32000), 16000, subtype="PCM_16")
     with av.open(str(tmp_path / "face.mp4"), "w") as container:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seehear_convert import dsp, mixtures
-from seehear_convert.corpus import Store
-from seehear_convert.train import BatchMaker, Config
+from seehear_convert import dsp
+from seehear_convert.data import mixtures
+from seehear_convert.data.corpus import Store
+from seehear_convert.training.train import BatchMaker, Config
 
 
 @pytest.mark.parametrize("net", ["audio", "lips", "gate"])
@@ -30,7 +31,7 @@ def test_a_batch_is_a_pure_function_of_seed_and_step(store: Path, net: str) -> N
 
 def test_irm_is_one_without_noise_and_zero_without_speech() -> None:
     pytest.importorskip("keras")
-    from seehear_convert.perceptual import targets
+    from seehear_convert.training.perceptual import targets
 
     x = dsp.stft(np.random.default_rng(0).standard_normal(8000))
 

@@ -15,9 +15,9 @@ import pystoi
 import soundfile
 
 import seehear
-from seehear.demo import si_sdr
+from seehear.demo.clip import si_sdr
 from seehear_convert import dsp
-from seehear_convert.perceptual import Perception, targets
+from seehear_convert.training.perceptual import Perception, targets
 
 EDGES = dsp.band_edges()
 ASSETS = Path(seehear.__file__).parent / "assets"

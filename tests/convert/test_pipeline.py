@@ -15,11 +15,13 @@ pytest.importorskip("tensorflow")
 
 import keras
 
-from seehear_convert import bundle, dsp, quantize, train
-from seehear_convert.corpus import Store
-from seehear_convert.mixtures import ideal_binary_mask
-from seehear_convert.perceptual import Perception
-from seehear_convert.pool import ARRAYS, Pool
+from seehear_convert import dsp
+from seehear_convert.data.corpus import Store
+from seehear_convert.data.mixtures import ideal_binary_mask
+from seehear_convert.export import bundle, quantize
+from seehear_convert.training import train
+from seehear_convert.training.perceptual import Perception
+from seehear_convert.training.pool import ARRAYS, Pool
 
 
 def config() -> train.Config:
@@ -177,7 +179,7 @@ def test_caution_lowers_the_gate_and_nothing_else(run: Path) -> None:
 
 
 def test_voices_without_a_face_get_imagined_lips_and_faces_keep_their_own(store: Path) -> None:
-    from seehear_convert.imagined_lips import imagine
+    from seehear_convert.data.imagined_lips import imagine
 
     before = Store(store)
     found = imagine(store, steps=3)

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seehear_convert import cli, corpus
-from seehear_convert.mixtures import MixtureMaker
+from seehear_convert import cli
+from seehear_convert.data import corpus
+from seehear_convert.data.mixtures import MixtureMaker
 
 TICKS = 150  # per second; 25, 30 and 50 divide it
 
@@ -28,7 +29,7 @@ def write_video() -> Callable[..., None]:
     av = pytest.importorskip("av")
     pytest.importorskip("cv2")
     pytest.importorskip("skimage")
-    from seehear import demo
+    from seehear.demo import clip as demo
 
     still = demo.portrait()
 

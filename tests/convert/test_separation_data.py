@@ -13,7 +13,7 @@ pytest.importorskip("cv2")
 
 import cv2
 
-from seehear.audio_files import write_wav
+from seehear.media.audio_files import write_wav
 from seehear_convert.separation import data, dsp, mixtures, render
 
 

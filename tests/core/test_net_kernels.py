@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seehear import _core, flat_model
+from seehear import _core
 from seehear import bundle as bundles
+from seehear.runtime import flat_model
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -74,7 +75,11 @@ def test_hops_are_the_same_bits_on_every_kernel(kernels: list[str]) -> None:
 def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The C++ test of the kernels, linked statically, per compiler that is here."""
     folder = tmp_path_factory.mktemp("net_kernels")
-    sources = [*(ROOT / "csrc").glob("net_kernel*.cc"), ROOT / "csrc" / "int8_layer.cc"]
+    sources = [
+        *(ROOT / "csrc/nets").glob("net_kernel*.cc"),
+        ROOT / "csrc/nets/int8_layer.cc",
+        f"-I{ROOT / 'csrc'}",
+    ]
     built = {}
     for compiler in {compiler for compiler, _, _ in EMULATED.values()}:
         if shutil.which(compiler) is None:

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seehear import Enhancer, delegates
+from seehear import Enhancer
 from seehear.bundle import Bundle, write_bundle
-from seehear.delegates import DelegateEvent, Watch
 from seehear.errors import BoardError, InputError
+from seehear.runtime import delegates
+from seehear.runtime.delegates import DelegateEvent, Watch
 
 from .conftest import LIPS, PATIENT, TRIALS
 

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from seehear import Enhancer
-from seehear.pytest_plugin import FakeCamera, FakeMicrophone, fixed_clip
+from seehear.testing.pytest_plugin import FakeCamera, FakeMicrophone, fixed_clip
 
 pytest_plugins = ("pytester",)
 
 #: How to name the plugin where it is not installed as an entry point.
 INSTALLED = any(
-    point.value == "seehear.pytest_plugin" for point in importlib.metadata.entry_points(group="pytest11")
+    point.value == "seehear.testing.pytest_plugin"
+    for point in importlib.metadata.entry_points(group="pytest11")
 )
-ARGUMENTS = () if INSTALLED else ("-p", "seehear.pytest_plugin")
+ARGUMENTS = () if INSTALLED else ("-p", "seehear.testing.pytest_plugin")
 
 
 def test_the_fixtures_make_a_product_test(pytester: pytest.Pytester) -> None:

@@ -10,8 +10,8 @@ from types import ModuleType
 import pytest
 
 from seehear import bundle as bundles
-from seehear import flat_model
 from seehear.bundle import Bundle
+from seehear.runtime import flat_model
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import seehear
-from seehear import flat_model
-from seehear.audio_files import read_audio, write_wav
 from seehear.bundle import Bundle
+from seehear.media.audio_files import read_audio, write_wav
+from seehear.runtime import flat_model
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "enhance_wav.c"

@@ -10,8 +10,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from seehear import flat_model
 from seehear.bundle import Bundle
+from seehear.runtime import flat_model
 
 HERE = Path(__file__).resolve().parent
 EXAMPLE = HERE.parents[1] / "examples" / "firmware"
@@ -55,7 +55,7 @@ def test_the_core_asks_the_c_library_for_memory_and_maths_functions_only(
     if reason := example.missing("cortex-m7"):
         pytest.skip(reason)
     subprocess.run(["make", "-s", "-C", EXAMPLE, "TARGET=cortex-m7", f"BUILD={build}"], check=True)
-    objects = sorted((build / "cortex-m7" / "core").glob("*.o"))
+    objects = sorted((build / "cortex-m7" / "core").glob("*/*.o"))
     assert len(objects) > 20
     listing = subprocess.run(
         ["arm-none-eabi-nm", "-u", *objects], check=True, capture_output=True, text=True
@@ -75,9 +75,9 @@ def test_the_c_interface_from_c(build: Path, example: ModuleType) -> None:
     if reason := example.missing("host"):
         pytest.skip(reason)
     subprocess.run(["make", "-s", "-C", EXAMPLE, "TARGET=host", f"BUILD={build}"], check=True)
-    objects = [*(build / "host" / "core").glob("*.o"), build / "host" / "model.o"]
+    objects = [*(build / "host" / "core").glob("*/*.o"), build / "host" / "model.o"]
     program = build / "c_api_test"
-    include = [f"-I{EXAMPLE.parents[1] / 'csrc'}", f"-I{build}"]
+    include = [f"-I{EXAMPLE.parents[1] / 'csrc/firmware'}", f"-I{build}"]
     subprocess.run(
         [
             "gcc",
@@ -107,14 +107,18 @@ def test_hostile_numbers_are_refused_where_sizes_have_32_bits(tmp_path: Path) ->
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} not found: apt-get install {package}")
     core = EXAMPLE.parents[1] / "csrc"
-    sources = [path for path in core.glob("*.cc") if not path.name.endswith("_test.cc")]
+    rooms = ("base", "signal", "sight", "nets", "enhance", "firmware")
+    sources = [
+        path for room in rooms for path in (core / room).glob("*.cc") if not path.name.endswith("_test.cc")
+    ]
     command = [
         "arm-linux-gnueabihf-g++",
         "-std=c++17",
         "-O1",
         "-static",
+        f"-I{core}",
         *sources,
-        core / "c_api_test.cc",
+        core / "firmware/c_api_test.cc",
         "-o",
         tmp_path / "test",
     ]

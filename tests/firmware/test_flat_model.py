@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seehear import _core, flat_model
+from seehear import _core
 from seehear.bundle import Bundle
-from seehear.cli import main
+from seehear.cli.main import main
 from seehear.errors import BundleError, OutputError
 from seehear.landmarks import LANDMARKS
-from seehear.runtime import Graph, Invoker
+from seehear.runtime import flat_model
+from seehear.runtime.tflite import Graph, Invoker
 
 HOP = 160
 
@@ -155,7 +156,7 @@ def test_images_changed_with_a_fitting_checksum_do_no_harm(image: bytes) -> None
 
 
 def test_the_landmarks_of_the_c_interface_are_those_of_python() -> None:
-    source = (Path(__file__).parents[2] / "csrc" / "c_api.cc").read_text()
+    source = (Path(__file__).parents[2] / "csrc/firmware/c_api.cc").read_text()
     table = source[source.index("seehear_landmark_mesh[SEEHEAR_LANDMARKS] = {") :].partition("};")[0]
     numbers = re.findall(r"\d+", re.sub("//.*", "", table))
     assert tuple(map(int, numbers)) == LANDMARKS

@@ -23,11 +23,13 @@ except ImportError:  # the corpus alone: test_corpus.py
 
 if atheris is not None and __name__ == "__main__":
     with atheris.instrument_imports(include=["seehear"]):
-        from seehear import _core, audio_files, bundle
+        from seehear import _core, bundle
         from seehear.errors import SeehearError
+        from seehear.media import audio_files
 else:
-    from seehear import _core, audio_files, bundle
+    from seehear import _core, bundle
     from seehear.errors import SeehearError
+    from seehear.media import audio_files
 
 
 def _outcome(read: Callable[[], object], kind: type[Exception] = SeehearError) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from seehear import bundle as bundles
-from seehear.audio_files import write_wav
 from seehear.bundle import Bundle, write_bundle
+from seehear.media.audio_files import write_wav
 
 
 @pytest.fixture(scope="session")

@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seehear import benchmark, cli
-from seehear.audio_files import read_audio, read_audio_at, to_int16, write_wav
 from seehear.bundle import Bundle, find_model
+from seehear.cli import main as cli
 from seehear.enhancer import Enhancer
 from seehear.errors import exit_codes
-from seehear.video_files import frames
+from seehear.media.audio_files import read_audio, read_audio_at, to_int16, write_wav
+from seehear.media.video_files import frames
+from seehear.report import benchmark
 
 Capture = pytest.CaptureFixture[str]
 MakeVideo = Callable[..., Path]
@@ -274,12 +275,12 @@ def test_bench_measures_every_stage(capsys: Capture) -> None:
 
 def test_program_runs_as_a_module_without_noise(wav: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "seehear.cli", "enhance", str(wav), "-o", str(tmp_path / "o.wav")],
+        [sys.executable, "-m", "seehear.cli.main", "enhance", str(wav), "-o", str(tmp_path / "o.wav")],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0 and done.stderr == "" and done.stdout.count("\n") == 1
     done = subprocess.run(
-        [sys.executable, "-m", "seehear.cli", "enhance", "nope.wav", "-o", str(tmp_path / "p.wav")],
+        [sys.executable, "-m", "seehear.cli.main", "enhance", "nope.wav", "-o", str(tmp_path / "p.wav")],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (
@@ -290,7 +291,7 @@ def test_program_runs_as_a_module_without_noise(wav: Path, tmp_path: Path) -> No
 
 
 def program(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "seehear.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "seehear.cli.main", *map(str, arguments)]
     return subprocess.run(command, input=stdin, capture_output=True, check=False)
 
 
@@ -331,7 +332,7 @@ def test_named_pipes_are_opened_once_and_stay(wav: Path, tmp_path: Path) -> None
 def test_a_reader_that_goes_away_is_no_traceback(wav: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "seehear.cli", "enhance", str(wav), "-o", "-"]
+    command = [sys.executable, "-m", "seehear.cli.main", "enhance", str(wav), "-o", "-"]
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert done.returncode == 0 and b"Traceback" not in done.stderr
@@ -346,7 +347,7 @@ def test_a_stopped_run_takes_back_what_is_half_written(
     # as on a file system without nameless files; and a shell's background jobs ignore Ctrl-C
     script = (
         "import os, signal, sys; del os.O_TMPFILE; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "from seehear.cli import main; sys.exit(main(sys.argv[1:]))"
+        "from seehear.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", script, "enhance", "-", "-o", str(out / "clean.wav")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -467,7 +468,7 @@ def test_files_are_enhanced_at_the_delay_the_model_was_made_for(
 ) -> None:
     pytest.importorskip("cv2")
     clip, out = make_video(sound=noisy), tmp_path / "out.wav"
-    monkeypatch.setattr("seehear.face_tracker.FaceTracker.track", lambda self, image, t: landmarks(t))
+    monkeypatch.setattr("seehear.sight.face_tracker.FaceTracker.track", lambda self, image, t: landmarks(t))
     sound = read_audio(clip)
     timed = [(t, landmarks(t)) for t, _ in frames(clip, sound.start)]
     with Enhancer.load() as enhancer:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seehear.audio_files import read_audio
+from seehear.media.audio_files import read_audio
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from seehear import Enhancer, keys
-from seehear.bundle import Bundle, load, parse, write_bundle
-from seehear.cli import main
+from seehear import Enhancer
+from seehear.bundle import Bundle, keys, load, parse, write_bundle
+from seehear.cli.main import main
 from seehear.errors import BundleError, InputError
 
 ed25519 = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ed25519")

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seehear.audio_files import Sound, open_audio, read_audio, to_int16, wav_writer, write_wav
 from seehear.errors import InputError, MediaError, MissingExtraError, OutputError
-from seehear.media_writers import sound_writer
-from seehear.video_files import frames
+from seehear.media.audio_files import Sound, open_audio, read_audio, to_int16, wav_writer, write_wav
+from seehear.media.media_writers import sound_writer
+from seehear.media.video_files import frames
 
 MakeVideo = Callable[..., Path]
 MakeWav = Callable[..., bytes]
@@ -245,7 +245,7 @@ def test_blocks_are_bit_for_bit_the_whole(
     data = wav_bytes(body, code, channels, bits=bits)
     (tmp_path / "a.wav").write_bytes(data)
     whole = read_audio(tmp_path / "a.wav").samples
-    monkeypatch.setattr("seehear.audio_files._PIECE", 64 * channels)
+    monkeypatch.setattr("seehear.media.audio_files._PIECE", 64 * channels)
     with open_audio(tmp_path / "a.wav") as sound:
         blocks = list(sound.blocks)
     assert sound.expected == 1001 == len(whole) and len(blocks) >= 16
@@ -281,7 +281,7 @@ def test_rf64_is_read(tmp_path: Path, wav_bytes: MakeWav) -> None:
 def test_a_wav_of_more_than_4_gb_is_refused_and_nothing_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seehear.audio_files._MAX_WAV", 2000)
+    monkeypatch.setattr("seehear.media.audio_files._MAX_WAV", 2000)
     with (
         pytest.raises(OutputError, match=r"at most 4 GB.*\.flac"),
         wav_writer(tmp_path / "a.wav", 16000) as write,
@@ -301,7 +301,7 @@ def test_other_formats_come_in_blocks_and_through_pipes(
         write(noisy)
     if reader == "soundfile":
         monkeypatch.setitem(sys.modules, "av", None)
-    monkeypatch.setattr("seehear.audio_files._PIECE", 4000)
+    monkeypatch.setattr("seehear.media.audio_files._PIECE", 4000)
     with open_audio(tmp_path / "a.flac") as sound:
         blocks = list(sound.blocks)
     assert len(blocks) > 5 and sound.rate == 16000

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seehear import own_process, runtime
+from seehear import own_process
 from seehear.bundle import Bundle
 from seehear.errors import BundleError, InputError, RuntimeUnavailableError
-from seehear.runtime import Graph, Tensor
+from seehear.runtime import tflite as runtime
+from seehear.runtime.tflite import Graph, Tensor
 
 
 @pytest.fixture(autouse=True)
@@ -140,7 +141,7 @@ def test_processes_of_our_own_import_nothing_from_the_current_folder(
         (tmp_path / f"{name}.py").write_text("print('stolen')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", *sys.path])
-    code = "import ctypes, numpy, seehear.runtime; print('mine')"
+    code = "import ctypes, numpy, seehear.runtime.tflite; print('mine')"
     assert own_process.run(code, seconds=60) == own_process.Ended("", "", "mine\n")
 
 

@@ -8,8 +8,9 @@ import pytest
 cv2 = pytest.importorskip("cv2")
 pytest.importorskip("skimage")
 
-from seehear import bundle, demo  # noqa: E402
-from seehear.face_tracker import FaceTracker  # noqa: E402
+from seehear import bundle  # noqa: E402
+from seehear.demo import clip as demo  # noqa: E402
+from seehear.sight.face_tracker import FaceTracker  # noqa: E402
 
 
 @pytest.fixture(scope="session")

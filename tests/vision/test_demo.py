@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("cv2")
 pytest.importorskip("skimage")
 
-from seehear import demo
-from seehear.audio_files import read_audio
+from seehear.demo import clip as demo
+from seehear.media.audio_files import read_audio
 
 
 def kept(name: str) -> np.ndarray:

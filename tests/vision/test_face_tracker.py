@@ -11,9 +11,9 @@ cv2 = pytest.importorskip("cv2")
 
 from seehear import Enhancer, bundle  # noqa: E402
 from seehear.errors import BundleError, InputError, MissingExtraError, StateError  # noqa: E402
-from seehear.face_crops import Crop  # noqa: E402
-from seehear.face_tracker import FaceTracker  # noqa: E402
 from seehear.landmarks import INDEX, LANDMARKS, MIRROR, eye_distance, fit_similarity  # noqa: E402
+from seehear.sight.face_crops import Crop  # noqa: E402
+from seehear.sight.face_tracker import FaceTracker  # noqa: E402
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "av"
 

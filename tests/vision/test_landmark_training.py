@@ -12,10 +12,10 @@ import pytest
 cv2 = pytest.importorskip("cv2")
 pytest.importorskip("rich")
 
-from seehear.face_crops import Crop, CropSpec, normalise  # noqa: E402
 from seehear.landmarks import LANDMARKS, eye_distance  # noqa: E402
-from seehear_convert import landmark_net  # noqa: E402
-from seehear_convert.face_warps import Maker, random_warp, relight, warp_crop  # noqa: E402
+from seehear.sight.face_crops import Crop, CropSpec, normalise  # noqa: E402
+from seehear_convert.sight import landmark_net  # noqa: E402
+from seehear_convert.sight.face_warps import Maker, random_warp, relight, warp_crop  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_comparison_scores_a_copy_as_perfect(points: np.ndarray) -> None:
 
 def test_conversion_gives_int8_nets_under_200_kilobytes_that_the_tracker_takes(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
-    from seehear.face_tracker import FaceTracker
+    from seehear.sight.face_tracker import FaceTracker
 
     config = landmark_net.VisionConfig()
     rng = np.random.default_rng(0)

@@ -215,7 +215,7 @@ def _picture(picture: Picture) -> NDArray[np.uint8]:
             raise ValueError(f"{picture.file}: expected a picture, could not read it")
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     else:
-        from seehear.video_files import frames
+        from seehear.media.video_files import frames
 
         every = [image for _, image in frames(picture.file)]
         image = every[round(picture.frame * (len(every) - 1) / (FRAMES_OF_A_VIDEO - 1))]
@@ -243,7 +243,7 @@ def prepare(
 
     Rendered and read sounds are kept in ``out/parts``, so that an interrupted run resumes.
     """
-    from seehear.audio_files import read_audio_at
+    from seehear.media.audio_files import read_audio_at
 
     parts = out / "parts"
     parts.mkdir(parents=True, exist_ok=True)

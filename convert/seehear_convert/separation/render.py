@@ -181,7 +181,7 @@ def render(preset: Preset, seconds: float, seed: list[int]) -> NDArray[np.float3
     ValueError
         fluidsynth or the sound font is missing, or renders nothing.
     """
-    from seehear.audio_files import read_audio_at
+    from seehear.media.audio_files import read_audio_at
 
     rng = np.random.default_rng(seed)
     font, package, _ = FONTS[preset.font]

@@ -1,0 +1,1 @@
+"""Clips to mixtures: readers, stores, mixing, imagined lips."""

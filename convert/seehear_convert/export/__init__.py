@@ -1,0 +1,1 @@
+"""Trained networks to graphs, bundles, NPU binaries and model cards."""

@@ -1,0 +1,466 @@
+"""Training of the three networks in their turn (E3, E4, E6): seeds, checkpoints, progress, resumable."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing as mp
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import dsp
+from ..data.corpus import Store
+from ..data.mixtures import MixtureMaker, audio_arrays, gains, ideal_binary_mask, lip_arrays
+from .pool import RIGHT, VALID_BATCHES, Pool
+
+F32 = NDArray[np.float32]
+Batch = tuple[F32, ...]
+
+
+@dataclass
+class Config:
+    """Everything a training depends on; kept in the run folder and in the bundle."""
+
+    profile: str = "standard"
+    seed: int = 1
+    ship_only: bool = True
+    audio_units: list[int] = field(default_factory=lambda: [160, 160])
+    lip_units: list[int] = field(default_factory=lambda: [64])
+    gate_units: list[int] = field(default_factory=lambda: [88])
+    fusion: str = "av"
+    masks_per_image: int = 4
+    ibm_threshold: float = 1e-5
+    ibm_normalise: str = "utterance"
+    batch: int = 48
+    seconds: float = 4.0
+    steps: dict[str, int] = field(default_factory=lambda: {"audio": 4000, "lips": 1500, "gate": 2000})
+    learning_rate: float = 1.5e-3
+    gate_cost: float = 0.0
+    harm_cost: float = 4.0
+    correction_cost: float = 0.5
+    gate_caution: float = 0.0
+    floor_db: float = -26.0
+    perceptual: float = 0.1
+    intelligibility: float = 0.8
+    fidelity: float = 0.01
+    no_harm: float = 2.0
+    mismatch: float = 0.4
+    imagined: float = 0.5
+    hard: float = 0.5
+    lip_cost: float = 0.1
+    pool: int = 300
+    talker_weights: dict[str, float] = field(default_factory=dict)
+    rivals: float = 0.45
+    noise_weights: dict[str, float] = field(
+        default_factory=lambda: {"music": 3, "cafe_restaurant": 2, "crowd_babble": 2, "street_traffic": 2}
+    )
+
+    @staticmethod
+    def load(path: Path) -> Config:
+        """Read a JSON config; unknown keys are an error."""
+        values = json.loads(path.read_text(encoding="utf-8"))
+        known = Config.__dataclass_fields__
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(f"{path}: unknown keys {unknown}; known are {sorted(known)}")
+        return Config(**values)
+
+    def save(self, path: Path) -> None:
+        """Write the config as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+
+class BatchMaker:
+    """Batches of one network, a pure function of (split, step). Lives in a worker process."""
+
+    def __init__(self, config: Config, store: Path, net: str, split: str, stats: dict[str, Any]) -> None:
+        self.config, self.net, self.split = config, net, split
+        self.profile = dsp.PROFILES[config.profile]
+        self.edges = dsp.band_edges(self.profile)
+        self.stats = stats
+        self.spec = dsp.FeatureSpec()
+        if "features" in stats:
+            self.spec.mean = np.asarray(stats["features"]["mean"], np.float32)
+            self.spec.std = np.asarray(stats["features"]["std"], np.float32)
+        gate_only: dict[str, Any] = {}
+        if net == "gate":
+            gate_only = {key: getattr(config, key) for key in ("imagined", "talker_weights", "rivals")}
+        self.maker = MixtureMaker(
+            Store(store),
+            split,
+            config.seconds,
+            lips=net != "audio",
+            ship_only=config.ship_only,
+            noise_weights=config.noise_weights,
+            **gate_only,
+        )
+
+    def lips(self, excerpt: Any, rng: np.random.Generator, augment: bool = True) -> F32:
+        """Normalised lip features (ticks, 24); the validation split is never augmented."""
+        raw = lip_arrays(
+            excerpt, rng, self.profile, self.config.masks_per_image, augment and self.split == "train"
+        )
+        if "lips" not in self.stats:
+            return raw
+        mean, std = (np.asarray(self.stats["lips"][k], np.float32) for k in ("mean", "std"))
+        return np.clip((raw - mean) / std, -4, 4)
+
+    def __call__(self, step: int) -> Batch:
+        """Batch number ``step``."""
+        rng = np.random.default_rng(
+            [self.config.seed, {"train": 0, "valid": 1}[self.split], step, hash_name(self.net)]
+        )
+        return {"audio": self._audio, "lips": self._lips, "gate": self._gate}[self.net](rng)
+
+    def _mixed(self, rng: np.random.Generator) -> Iterator[tuple[Any, tuple[F32, ...]]]:
+        """Excerpt of the target, and the arrays of `audio_arrays`, of ``batch`` mixtures."""
+        # Spectra are linear: every speech and every noise serves twice, at other levels and in other company.
+        count = self.config.batch // 2
+        drawn = [self.maker.draw(rng) for _ in range(count)]
+        speech = [dsp.stft(e.speech, self.profile) for e in drawn]
+        noise = [dsp.stft(e.noise, self.profile) for e in drawn]
+        for shift in (0, 1):
+            for i in range(count):
+                a, b = gains(rng, self.config.hard if self.net == "gate" else 0.0)
+                mixture = a * speech[i], b * noise[(i + shift) % count]
+                yield drawn[i], audio_arrays(*mixture, self.spec, self.profile, self.edges)
+
+    def _audio(self, rng: np.random.Generator) -> Batch:
+        return tuple(
+            np.stack(column) for column in zip(*(arrays for _, arrays in self._mixed(rng)), strict=True)
+        )
+
+    def _lips(self, rng: np.random.Generator) -> Batch:
+        xs, ys, ws = [], [], []
+        for _ in range(self.config.batch):
+            e = self.maker.draw_face(rng)
+            x = self.lips(e, rng)
+            y = self._ibm(e)
+            w = np.ones_like(y)
+            if rng.random() < 0.05:  # a still picture tells nothing: undecided, 1 everywhere (E4)
+                x[:] = x[0]
+                x[:, :20] = 0
+                y[:] = 1
+                w[:] = 0.2
+            xs.append(x)
+            ys.append(y)
+            ws.append(w)
+        return np.stack(xs), np.stack(ys), np.stack(ws)
+
+    def _ibm(self, excerpt: Any) -> F32:
+        clean = dsp.band_power(dsp.stft(excerpt.speech, self.profile), self.edges, self.profile).astype(
+            np.float32
+        )
+        ibm = ideal_binary_mask(clean, self.config.ibm_threshold, self.config.ibm_normalise)
+        ticks = len(ibm) // self.config.masks_per_image
+        return ibm[: ticks * self.config.masks_per_image].reshape(ticks, -1)
+
+    def _mismatched(self, excerpt: Any, rng: np.random.Generator) -> F32:
+        """Lip features of another face, of the same face out of step, or of a still face under a trembling tracker."""
+        how = rng.integers(3)
+        if how == 0:
+            return self.lips(self.maker.draw_face(rng), rng)
+        if how == 1:
+            return np.roll(self.lips(excerpt, rng), int(rng.integers(8, 60)), axis=0)
+        distances = excerpt.distances
+        still = distances[int(rng.integers(len(distances)))]
+        tremble = 10 ** rng.uniform(-4, -2) * rng.standard_normal(distances.shape)
+        return self.lips(replace(excerpt, distances=(still + tremble).astype(np.float32)), rng)
+
+    def _gate(self, rng: np.random.Generator) -> Batch:
+        """Features, lip features (batch, 5, ticks, 24), powers of speech, noise and mixture; hops cut to whole images.
+
+        The first `RIGHT` rows of lips belong to the speech (the first as recorded), the other two do not.
+        """
+        lips, arrays = [], []
+        for e, mixed in self._mixed(rng):
+            right = [self.lips(e, rng, augment=row > 0) for row in range(RIGHT)]
+            lips.append(np.stack([*right, *(self._mismatched(e, rng) for _ in range(2))]))
+            arrays.append(mixed)
+        hops = lips[0].shape[1] * self.config.masks_per_image
+        x, *powers = (np.stack(column)[:, :hops] for column in zip(*arrays, strict=True))
+        return x, np.stack(lips), *powers
+
+
+def hash_name(name: str) -> int:
+    """A small stable number for a name (Python's own hash changes between runs)."""
+    return sum(name.encode())
+
+
+_maker: BatchMaker | None = None
+
+
+def _start(*args: Any) -> None:
+    global _maker
+    os.environ["OMP_NUM_THREADS"] = "1"
+    _maker = BatchMaker(*args)
+
+
+def _make(step: int) -> Batch:
+    assert _maker is not None
+    return _maker(step)
+
+
+def batches(
+    config: Config,
+    store: Path,
+    net: str,
+    split: str,
+    stats: dict[str, Any],
+    first: int,
+    last: int,
+    workers: int,
+) -> Iterator[Batch]:
+    """Batches ``first`` .. ``last`` - 1 in order, made by worker processes a few steps ahead."""
+    with mp.get_context("spawn").Pool(workers, _start, (config, store, net, split, stats)) as pool:
+        ahead: list[Any] = []
+        for step in range(first, last + 4 * workers):
+            if step < last:
+                ahead.append(pool.apply_async(_make, (step,)))
+            if (step >= first + 4 * workers or step >= last) and ahead:
+                yield ahead.pop(0).get()
+        while ahead:
+            yield ahead.pop(0).get()
+
+
+def measure_stats(config: Config, store: Path, count: int = 160) -> dict[str, Any]:
+    """Mean and standard deviation of audio features per band and of lip features, from training mixtures."""
+    stats: dict[str, Any] = {}
+    maker = BatchMaker(config, store, "audio", "train", {})
+    rng = np.random.default_rng([config.seed, 7])
+    rows = []
+    for _ in range(count):
+        e = maker.maker.draw(rng)
+        a, b = gains(rng)
+        power = dsp.band_power(
+            dsp.stft(a * e.speech + b * e.noise, maker.profile), maker.edges, maker.profile
+        )
+        rows.append(dsp.levelled(power, maker.spec))
+    x = np.concatenate(rows)
+    stats["features"] = {"mean": np.round(x.mean(0), 4).tolist(), "std": np.round(x.std(0), 4).tolist()}
+    maker = BatchMaker(config, store, "lips", "train", {})
+    if maker.maker.faces:
+        x = np.concatenate([maker.lips(maker.maker.draw_face(rng), rng) for _ in range(count)])
+        stats["lips"] = {
+            "mean": np.round(x.mean(0), 5).tolist(),
+            "std": np.round(x.std(0) + 1e-4, 5).tolist(),
+        }
+    return stats
+
+
+def _learner(net: str, config: Config, run: Path) -> tuple[dict[str, Any], Any, Any]:
+    """The networks that learn, by name, the model that is fitted (one of them, or several in one), and its loss."""
+    import keras
+    from keras import ops
+
+    from . import nets
+    from .perceptual import Perception, targets
+
+    bands = len(dsp.band_edges(dsp.PROFILES[config.profile])) - 1
+    perception = Perception(dsp.PROFILES[config.profile], config.floor_db)
+    refine = config.lip_cost > 0 and config.fusion == "av"  # the form of the sources keeps both nets frozen
+
+    # Of PESQ, STOI, ESTOI, SI-SDR.
+    weights = (config.perceptual, config.intelligibility / 2, config.intelligibility / 2, config.fidelity)
+
+    def missed(clean: Any, scores: Any) -> Any:
+        """What a listener would miss, (batch,); 0 where there is no speech."""
+        return -speaks(clean) * sum(w * s for w, s in zip(weights, scores, strict=True))
+
+    def lost(clean: Any, before: Any, after: Any) -> Any:
+        """What the scores lost, (batch,), each by itself: no gain of one makes good for another."""
+        pairs = zip(weights, before, after, strict=True)
+        return speaks(clean) * sum(ops.relu(w * (b - a)) for w, b, a in pairs)
+
+    def speaks(clean: Any) -> Any:
+        """1 for mixtures with speech in them, else 0, (batch,)."""
+        return ops.cast(ops.max(clean, axis=(1, 2)) > 1e-8, clean.dtype)
+
+    def mask_error(irm_true: Any, w: Any, irm: Any) -> Any:
+        # The root weighs what is left of the noise as the ear does: .05 against .15 is 10 dB.
+        root = ops.sqrt(irm + 1e-6) - ops.sqrt(irm_true + 1e-6)
+        return ops.mean(w * (ops.square(irm - irm_true) + ops.square(root)))
+
+    def binary_error(ibm: Any, w: Any, p: Any) -> Any:
+        p = ops.clip(p, 1e-5, 1 - 1e-5)
+        return -ops.mean(w * (ibm * ops.log(p) + (1 - ibm) * ops.log(1 - p)))
+
+    def audio_loss(target: Any, irm: Any) -> Any:
+        clean, disturb, noisy = ops.split(target, 3, axis=-1)
+        irm_true, w = targets(clean, disturb, noisy)
+        scores = perception.scores(irm, clean, disturb, noisy)
+        untouched = perception.intelligibility(ops.ones_like(irm), noisy, clean)
+        harm = sum(ops.relu(before - after) for before, after in zip(untouched, scores[1:3], strict=True)) / 2
+        return (
+            mask_error(irm_true, w, irm)
+            + ops.mean(missed(clean, scores))
+            + config.no_harm * ops.mean(speaks(clean) * harm)
+        )
+
+    def lip_loss(target: Any, p: Any) -> Any:
+        ibm, w = ops.split(target, 2, axis=-1)
+        return binary_error(ibm, w, p)
+
+    def gate_loss(target: Any, y: Any) -> Any:
+        # Never worse: where the fused mask errs more than the audio net alone, the excess counts again.
+        # The correction signal has a loss of its own, or a gate that closes early leaves it untaught (form av).
+        fused, gate, correction, seen = ops.split(y, 4, axis=-1)
+        irm, ibm_true = target[..., :bands], target[..., bands : 2 * bands]
+        clean, disturb, noisy = ops.split(target[..., 2 * bands : 5 * bands], 3, axis=-1)
+        facts = target[:, 0, 5 * bands :]
+        irm_true, w = targets(clean, disturb, noisy)
+        after, alone = (perception.scores(m, clean, disturb, noisy) for m in (fused, correction))
+        excess = ops.relu(ops.square(fused - irm_true) - ops.square(irm - irm_true))
+        harm = lost(clean, [facts[:, k] for k in range(4)], after)
+        loss = (
+            mask_error(irm_true, w, fused)
+            + ops.mean(missed(clean, after))
+            + config.harm_cost * (ops.mean(w * excess) + ops.mean(harm))
+            + config.gate_cost * ops.mean(gate)
+            + config.correction_cost * (mask_error(irm_true, w, correction) + ops.mean(missed(clean, alone)))
+        )
+        if refine:
+            # What the lip net passes on stays a binary mask, wherever the lips are the talker's own.
+            loss = loss + config.lip_cost * binary_error(ibm_true, facts[:, 4, None, None], seen)
+        return loss
+
+    if net == "audio":
+        model = nets.audio_net(bands, config.audio_units)
+        return {net: model}, model, audio_loss
+    if net == "lips":
+        model = nets.lip_net(bands, config.masks_per_image, config.lip_units)
+        return {net: model}, model, lip_loss
+    for name in ("audio", "lips"):
+        if not (run / f"{name}.keras").exists():
+            raise ValueError(f"{run} holds no {name}.keras: run `seehear-convert train --net {name}` first")
+    lips = keras.models.load_model(run / "lips.keras", compile=False)
+    lips.trainable = refine
+    model = nets.gate_net(bands, config.gate_units, config.fusion)
+    x, irm, lip = keras.Input((None, bands)), keras.Input((None, bands)), keras.Input((None, 24))
+    ibm = keras.layers.Reshape((-1, bands))(lips(lip))
+    named = {"features": x, "irm": irm, "ibm": ibm, "product": irm * ibm}
+    y = model(ops.concatenate([named[k] for k in nets.gate_inputs(config.fusion)], axis=-1))
+    fused, gate, correction = nets.fuse(config.fusion, y, irm, ibm)
+    whole = keras.Model([x, irm, lip], ops.concatenate([fused, gate, correction, ibm], axis=-1))
+    return {net: model} | ({"lips": lips} if refine else {}), whole, gate_loss
+
+
+def _stream(
+    net: str,
+    config: Config,
+    store: Path,
+    run: Path,
+    split: str,
+    stats: dict[str, Any],
+    workers: int,
+    progress: Callable[[int, int, str], None],
+) -> Callable[[int, int], Iterator[tuple[Any, F32]]]:
+    """A function of (first step, last step) that gives inputs and targets, each a pure function of its step."""
+
+    def made(first: int, last: int) -> Iterator[Batch]:
+        return batches(config, store, net, split, stats, first, last, workers)
+
+    if net != "gate":
+        return lambda first, last: ((x, np.concatenate(rest, axis=-1)) for x, *rest in made(first, last))
+    pool = Pool(run / "pool" / split, config, split, run / "audio.keras")
+    pool.fill(made, progress)
+    pool.read()
+    return lambda first, last: (pool.batch(*pool.draw(step)) for step in range(first, last))
+
+
+def _remember(run: Path, leg: dict[str, Any]) -> None:
+    """Add a leg to ``run/history.json``, which goes into the bundle: weights may have come a longer way than a config."""
+    file = run / "history.json"
+    legs = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    file.write_text(json.dumps([*legs, leg], indent=1) + "\n", encoding="utf-8")
+
+
+def train(
+    net: str,
+    config: Config,
+    store: Path,
+    run: Path,
+    workers: int = 1,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
+    start: Path | None = None,
+) -> dict[str, Any]:
+    """Train ``net`` ("audio", "lips" or "gate") to ``run/<net>.keras``; resumes from ``run/<net>.ckpt.weights.h5``.
+
+    ``start`` is ``<net>.keras`` of another run; a new training begins with the weights found there. The gate's training reads its
+    mixtures from ``run/pool`` (pool.py) and, unless ``lip_cost`` is 0, refines ``run/lips.keras``.
+
+    The learning rate warms up over 100 steps (again after a resume) and falls with a cosine to 2 %.
+    Every 250 steps the loss on fixed validation mixtures is taken and a checkpoint written.
+    """
+    import keras
+
+    run.mkdir(parents=True, exist_ok=True)
+    config.save(run / "config.json")
+    stats_file = run / "stats.json"
+    if not stats_file.exists():
+        stats_file.write_text(json.dumps(measure_stats(config, store)), encoding="utf-8")
+    stats = json.loads(stats_file.read_text(encoding="utf-8"))
+    total = config.steps[net]
+    keras.utils.set_random_seed(config.seed)
+    models, fitted, loss = _learner(net, config, run)
+    fitted.compile(keras.optimizers.Adam(config.learning_rate, global_clipnorm=1.0), loss=loss)
+    checkpoint, log_file = run / f"{net}.ckpt.weights.h5", run / f"{net}.log.json"
+    log: list[dict[str, float]] = []
+    first = 0
+    if checkpoint.exists() and log_file.exists():
+        fitted.optimizer.build(fitted.trainable_variables)
+        fitted.load_weights(checkpoint)
+        log = json.loads(log_file.read_text(encoding="utf-8"))
+        first = int(log[-1]["step"])
+    elif start is not None:
+        for name, learner in models.items():
+            file = start.with_name(f"{name}.keras")
+            source = keras.models.load_model(file, compile=False)
+            if [w.shape for w in source.weights] != [w.shape for w in learner.weights]:
+                raise ValueError(
+                    f"{file}: expected the layers of this config, {[w.shape for w in learner.weights]}, "
+                    f"got {[w.shape for w in source.weights]}; use its config.json or start anew"
+                )
+            learner.set_weights(source.get_weights())
+    examples = {
+        split: _stream(net, config, store, run, split, stats, workers, progress)
+        for split in ("valid", "train")
+    }
+    valid = list(examples["valid"](0, VALID_BATCHES))
+    running, since = 0.0, time.time()
+    for step, (x, y) in enumerate(examples["train"](first, total), first):
+        rate = (
+            config.learning_rate
+            * min(1.0, (step - first + 1) / 100)
+            * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * step / total)))
+        )
+        fitted.optimizer.learning_rate = rate
+        value = float(fitted.train_on_batch(x, y))
+        running = value if not running else 0.98 * running + 0.02 * value
+        progress(step + 1, total, f"{net} loss {running:.5f}")
+        if (step + 1) % 250 == 0 or step + 1 == total:
+            score = float(np.mean([float(fitted.test_on_batch(x, y)) for x, y in valid]))
+            log.append(
+                {"step": step + 1, "train": running, "valid": score, "seconds": round(time.time() - since, 1)}
+            )
+            temporary = run / f"{net}.tmp.weights.h5"
+            fitted.save_weights(temporary)
+            os.replace(temporary, checkpoint)
+            log_file.write_text(json.dumps(log, indent=1), encoding="utf-8")
+            print(
+                f"{net} step {step + 1}/{total} train {running:.5f} valid {score:.5f} {time.time() - since:.0f} s",
+                flush=True,
+            )
+    for name, learner in models.items():
+        temporary = run / f"{name}.tmp.keras"
+        learner.save(temporary)
+        os.replace(temporary, run / f"{name}.keras")
+    leg = {"net": net, "first": first, "last": total, "learning_rate": config.learning_rate}
+    _remember(run, leg | ({"from": start.parent.name} if start else {}))
+    return {"net": net, "steps": total, "valid": log[-1]["valid"] if log else None}

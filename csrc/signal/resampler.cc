@@ -1,0 +1,127 @@
+#include "signal/resampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace seehear {
+namespace {
+
+constexpr double kPi = 3.14159265358979323846;
+constexpr int kMaxPhases = 640;  // exact rows up to this; beyond it, rows are interpolated
+constexpr int kInterpolatedPhases = 512;
+constexpr double kHalfLength = 0.00185;  // seconds; with up to 2 samples at 8 kHz for causality: below 2 ms
+constexpr double kKaiserBeta = 6.5;      // about 68 dB
+constexpr double kTransition = 940.0;    // Hz, of that window at that length
+
+double BesselI0(double x) {
+  double sum = 1, term = 1;
+  for (int k = 1; k < 60; ++k) {
+    term *= (x / (2 * k)) * (x / (2 * k));
+    sum += term;
+  }
+  return sum;
+}
+
+float Dot(const float* __restrict a, const float* __restrict b, int count) noexcept {
+  float part[8] = {};
+  for (int i = 0; i < count; i += 8) {
+    for (int j = 0; j < 8; ++j) part[j] += a[i + j] * b[i + j];
+  }
+  return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
+}
+
+}  // namespace
+
+Status Resampler::Design(int rate_in, int rate_out, double extra_delay) {
+  for (int rate : {rate_in, rate_out}) {
+    if (rate < 8000 || rate > 48000)
+      return Status::Error("sample rate must be 8000 to 48000 Hz, got %d", rate);
+  }
+  if (!(extra_delay >= 0 && extra_delay < 1)) {
+    return Status::Error("extra delay must be at least 0 and below 1 sample, got %g", extra_delay);
+  }
+  const int divisor = std::gcd(rate_in, rate_out);
+  up_ = rate_out / divisor;
+  down_ = rate_in / divisor;
+  phases_ = up_ <= kMaxPhases ? up_ : kInterpolatedPhases;
+
+  // Output k needs inputs up to half_length_ after its centre, and the newest input it may use lies up to one
+  // sample before its own time: hence one sample more.
+  half_length_ = std::max(4, static_cast<int>(kHalfLength * rate_in) - 1);
+  delay_ = half_length_ + 1 + extra_delay;
+  // Tap i weighs the input i samples before floor(time of the output): the filter's 2 half_length_ + 1, one
+  // for the phase and one for an extra delay; rows are padded to whole groups of 8.
+  taps_ = (2 * half_length_ + 3 + 7) / 8 * 8;
+  // Due() lets an output wait for at most one input beyond its time, and one Push may come before its Pulls.
+  capacity_ = taps_ + down_ / up_ + 2;
+  return Status::Ok();
+}
+
+size_t Resampler::Memory(int rate_in, int rate_out) {
+  Resampler plan;
+  if (!plan.Design(rate_in, rate_out, 0).ok()) return 0;
+  return Vector<float>::Memory((plan.phases_ + 1) * plan.taps_) + Vector<float>::Memory(2 * plan.capacity_);
+}
+
+Status Resampler::Prepare(int rate_in, int rate_out, double extra_delay) {
+  SEEHEAR_RETURN_IF_ERROR(Design(rate_in, rate_out, extra_delay));
+  SEEHEAR_RETURN_IF_ERROR(table_.Allocate((phases_ + 1) * taps_));
+  SEEHEAR_RETURN_IF_ERROR(history_.Allocate(2 * capacity_));
+  const double nyquist = 0.5 * std::min(rate_in, rate_out);
+  const double cutoff = (nyquist - 0.3 * kTransition) / rate_in;  // cycles per input sample
+  for (int p = 0; p <= phases_; ++p) FillRow(p, cutoff);
+  Reset();
+  return Status::Ok();
+}
+
+void Resampler::FillRow(int phase, double cutoff) noexcept {
+  double row[kMaxTaps];
+  double sum = 0;
+  for (int i = 0; i < taps_; ++i) {
+    const double t =
+        delay_ - static_cast<double>(phase) / phases_ - i;  // distance of the tap from the centre
+    const double u = t / half_length_;
+    const double x = 2 * cutoff * t;
+    const double sinc = std::abs(x) < 1e-9 ? 1.0 : std::sin(kPi * x) / (kPi * x);
+    row[i] = std::abs(u) < 1 ? sinc * BesselI0(kKaiserBeta * std::sqrt(1 - u * u)) : 0.0;
+    sum += row[i];
+  }
+  // Every row sums to 1: a constant stays exactly that constant at every phase. Stored newest last, like
+  // history_.
+  float* coefficients = table_.data() + static_cast<size_t>(phase) * taps_;
+  for (int i = 0; i < taps_; ++i) coefficients[taps_ - 1 - i] = static_cast<float>(row[i] / sum);
+}
+
+void Resampler::Reset() noexcept {
+  std::fill(history_.begin(), history_.end(), 0.0f);
+  newest_ = 0;
+  ahead_ = up_;  // the first output shares its time with the first input, still to come
+}
+
+void Resampler::Push(float x) noexcept {
+  newest_ = newest_ + 1 == capacity_ ? 0 : newest_ + 1;
+  history_[newest_] = history_[newest_ + capacity_] = x;
+  ahead_ -= up_;
+}
+
+float Resampler::Pull() noexcept {
+  // Time of the output = newest input + back whole samples + phase / up_.
+  int back = 0, phase = ahead_;
+  while (phase < 0) {
+    phase += up_;
+    ++back;
+  }
+  ahead_ += down_;
+  const int last = newest_ + capacity_ - back;  // in the second copy, or the tail of the first
+  const float* window = history_.data() + last - taps_ + 1;
+  if (phases_ == up_) return Dot(table_.data() + static_cast<size_t>(phase) * taps_, window, taps_);
+  const double position = static_cast<double>(phase) * phases_ / up_;
+  const int row = static_cast<int>(position);
+  const float* coefficients = table_.data() + static_cast<size_t>(row) * taps_;
+  const float below = Dot(coefficients, window, taps_);
+  const float above = Dot(coefficients + taps_, window, taps_);
+  return below + static_cast<float>(position - row) * (above - below);
+}
+
+}  // namespace seehear

@@ -1,0 +1,504 @@
+"""The command line: `seehear enhance | info | bench | demo | export`."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seehear import bundle as bundles
+from seehear.bundle import keys
+from seehear.cli import boards as boards_cli
+from seehear.errors import (
+    BatchError,
+    InputError,
+    MediaError,
+    MissingExtraError,
+    OutputError,
+    SeehearError,
+    exit_codes,
+    install,
+)
+from seehear.files import STANDARD, is_stdout
+from seehear.media.audio_files import SoundStream, open_audio, read_audio
+from seehear.media.media_writers import Pictures, check_sound_output, sound_writer
+from seehear.report.progress import progress
+from seehear.runtime import flat_model
+from seehear.sight.face_crops import opencv
+
+if TYPE_CHECKING:
+    from seehear.enhancer import Enhancer
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+# hops between two moves of the progress bar: half a second of sound
+_PROGRESS_HOPS = 50
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : arguments without the program's name; `sys.argv` by default.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or that of the error (see `seehear.errors`), whose message goes to standard error.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        with _ends_on_signals(), keys.given(getattr(arguments, "key", None)):
+            return int(arguments.run(arguments) or 0)
+    except SeehearError as error:
+        print(f"seehear: {_line(str(error))}", file=sys.stderr)
+        return error.exit_code
+    except (KeyboardInterrupt, _Ended) as error:
+        print("seehear: stopped", file=sys.stderr)
+        return error.exit_code if isinstance(error, _Ended) else 128 + signal.SIGINT
+    except BrokenPipeError:
+        # the reader of our output went away; nothing more can be said to anyone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+class _Ended(BaseException):
+    """A signal asked the program to end; what is half-written is taken back on the way out."""
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+
+
+@contextmanager
+def _ends_on_signals() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _: object) -> None:
+        raise _Ended(number)
+
+    asked = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) == signal.SIG_DFL]
+    for each in asked:
+        signal.signal(each, end)
+    try:
+        yield
+    finally:
+        for each in asked:
+            signal.signal(each, signal.SIG_DFL)
+
+
+def _parser() -> argparse.ArgumentParser:
+    codes = "\n".join(f"  {code:3}  {meaning}" for code, meaning in exit_codes().items())
+    parser = argparse.ArgumentParser(
+        prog="seehear",
+        description="Audio-visual speech enhancement.",
+        epilog=f"exit codes:\n{codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    enhance = commands.add_parser("enhance", help="enhance the speech of a file, or of a list of files")
+    enhance.set_defaults(run=_enhance)
+    enhance.add_argument(
+        "input",
+        nargs="?",
+        help="WAV; with the extra media also FLAC, Ogg, mp4, mpg, mkv, webm; - is standard input",
+    )
+    enhance.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="where the enhanced sound goes: .wav (16 bit), .flac, .ogg; .mp4, .mov, .mkv with the pictures as "
+        "they are; - is standard output, as WAV",
+    )
+    enhance.add_argument(
+        "--video", help="the talker's pictures, if they are not in INPUT; starts with the sound"
+    )
+    enhance.add_argument("--audio-only", action="store_true", help="do not look at any pictures")
+    enhance.add_argument(
+        "--list", metavar="LIST.csv", help="many files: columns id, audio, video; others are ignored"
+    )
+    enhance.add_argument("--out", metavar="DIR", help="with --list: writes DIR/<id>.wav")
+    enhance.add_argument(
+        "--model", default="default", help="name or path of a model bundle (default: default)"
+    )
+    keys.add_option(enhance)
+    enhance.add_argument("--strength", type=float, default=1.0, help="0 = untouched .. 1 = full (default)")
+    enhance.add_argument("--floor-db", type=float, help="least gain in dB (default: the model's)")
+    enhance.add_argument("--visual-delay-ms", type=float,
+                         help="how old a picture is when it is used (default: as the model was made for)")  # fmt: skip
+    enhance.add_argument(
+        "--plot", metavar="P.png", help="draw spectrograms, masks and gate; also .jpg, .pdf, .svg"
+    )
+    enhance.add_argument("--clean", metavar="CLEAN", help="with --plot: the clean sound, to draw beside")
+    enhance.add_argument("--json", action="store_true", help="print the report as JSON")
+
+    info = commands.add_parser("info", help="say what is in a model bundle")
+    info.set_defaults(run=_info)
+    info.add_argument("bundle", nargs="?", default="default", help="name or path (default: default)")
+    keys.add_option(info)
+    info.add_argument("--json", action="store_true", help="print the manifest as JSON")
+
+    bench = commands.add_parser("bench", help="measure compute time, start-up and memory on this machine")
+    bench.set_defaults(run=_bench)
+    bench.add_argument("--model", default="default")
+    keys.add_option(bench)
+    bench.add_argument("--seconds", type=float, default=20.0, help="sound to measure on (default: 20)")
+    bench.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+    demo = commands.add_parser("demo", help="make a noisy clip, enhance it, show what came of it")
+    demo.set_defaults(run=_demo)
+    demo.add_argument("--out", default="demo-out", help="folder for the results (default: demo-out)")
+    demo.add_argument("--video", help="your own clip, instead of the one made here")
+
+    boards_cli.add_commands(commands)
+    flat_model.add_commands(commands)
+    return parser
+
+
+def _version() -> str:
+    from seehear import __version__
+
+    return f"seehear {__version__}"
+
+
+# --- enhance
+# --------------------------------------------------------------------------------------------------------
+
+
+def _enhance(arguments: argparse.Namespace) -> int:
+    if arguments.audio_only and arguments.video:
+        raise InputError("--audio-only and --video exclude each other")
+    if arguments.list is not None:
+        return _enhance_list(arguments)
+    if arguments.input is None or arguments.output is None:
+        raise InputError("expected INPUT and -o OUT, or --list LIST.csv and --out DIR")
+    check_sound_output(arguments.output)
+    if arguments.plot:
+        from seehear.report.plots import check_plot
+
+        check_plot(Path(arguments.plot))
+    # beside the sound, standard output has no place for words
+    words = sys.stderr if is_stdout(arguments.output) else sys.stdout
+    enhancer = _load(arguments)
+    with progress(_line(Path(arguments.input).name), 1000) as advance:
+        report = _enhance_file(
+            enhancer, arguments, arguments.input, arguments.video, arguments.output, advance
+        )
+    print(json.dumps(report) if arguments.json else _line(_sentence(report)), file=words)
+    return 0
+
+
+def _enhance_list(arguments: argparse.Namespace) -> int:
+    if arguments.out is None:
+        raise InputError("--list: expected also --out DIR, where the results go")
+    if arguments.input or arguments.output or arguments.video or arguments.plot:
+        raise InputError("--list excludes INPUT, -o, --video and --plot")
+    rows = _read_list(Path(arguments.list))
+    folder = Path(arguments.out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+    enhancer = _load(arguments)
+    reports: list[dict[str, Any]] = []
+    seen: set[str] = set()
+    with progress("enhance", 1000 * len(rows)) as advance:
+        for row in rows:
+            done = 0
+
+            def step(steps: int) -> None:
+                nonlocal done
+                done += steps
+                advance(steps)
+
+            try:
+                report = _enhance_row(enhancer, arguments, row, folder, seen, step)
+            except SeehearError as error:
+                report = {"id": row.get("id"), "error": str(error)}
+                print(f"seehear: row {row['row']}: {_line(str(error))}", file=sys.stderr)
+            reports.append(report)
+            advance(1000 - done)
+    failed = [report for report in reports if "error" in report]
+    summary = f"{len(reports) - len(failed)} of {len(reports)} enhanced to {folder}"
+    print(json.dumps({"rows": reports, "failed": len(failed)}) if arguments.json else summary)
+    if failed:
+        raise BatchError(f"{len(failed)} of {len(reports)} rows failed; the others were written to {folder}")
+    return 0
+
+
+def _read_list(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or []
+            if not {"id", "audio"} <= set(columns):
+                raise MediaError(
+                    f"{path}: expected the columns id, audio and video, got {', '.join(columns) or 'none'}"
+                )
+            rows = [
+                {**{k: v or "" for k, v in row.items() if k}, "row": str(i)}
+                for i, row in enumerate(reader, 2)
+            ]
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise MediaError(f"{path}: expected a CSV file in UTF-8 ({error})") from error
+    if not rows:
+        raise MediaError(f"{path}: expected at least one row below the heading")
+    for row in rows:
+        for column in ("audio", "video"):
+            if row.get(column):
+                beside = path.parent / row[column]
+                row[column] = str(beside if beside.exists() else Path(row[column]))
+    return rows
+
+
+def _enhance_row(
+    enhancer: Enhancer,
+    arguments: argparse.Namespace,
+    row: dict[str, str],
+    folder: Path,
+    seen: set[str],
+    advance: Any,
+) -> dict[str, Any]:
+    name = row["id"]
+    if not _SAFE_ID.fullmatch(name):
+        raise InputError(f"id: expected a plain file name of letters, digits, _ . -, got {name!r}")
+    if name in seen:
+        raise InputError(f"id {name!r} is there twice")
+    seen.add(name)
+    if not row["audio"]:
+        raise InputError(f"id {name!r}: the column audio is empty")
+    report = _enhance_file(
+        enhancer, arguments, row["audio"], row.get("video") or None, str(folder / f"{name}.wav"), advance
+    )
+    return {"id": name, **report}
+
+
+def _enhance_file(
+    enhancer: Enhancer,
+    arguments: argparse.Namespace,
+    audio: str,
+    video: str | None,
+    output: str,
+    advance: Any,
+) -> dict[str, Any]:
+    """Enhance one file and write what was asked for; the report's keys are those of --json."""
+    from seehear.report.plots import Trace, plot
+
+    trace = Trace() if arguments.plot else None
+    before: list[np.ndarray] = []
+    after: list[np.ndarray] = []
+    count = seen = shown = length = 0
+    gates = 0.0
+    ended = False
+    stats: dict[str, float] = {}
+    spent = time.perf_counter()
+
+    def read() -> Iterator[np.ndarray]:
+        nonlocal length, ended
+        for block in sound.blocks:
+            length += len(block)
+            if trace is not None:
+                before.append(block)
+            yield block
+        ended = True
+
+    def on_hop(enhancer: Enhancer) -> None:
+        nonlocal count, seen, gates, shown
+        count += 1
+        seen += enhancer.face_state == "seen"
+        gates += enhancer.gate
+        if trace is not None:
+            trace(enhancer)
+        if ended or count % _PROGRESS_HOPS == 0:
+            stats.update(enhancer.stats)
+        if sound.expected and count % _PROGRESS_HOPS == 0:
+            now = min(1000, 1000 * length // sound.expected)
+            advance(now - shown)
+            shown = now
+
+    with open_audio(audio) as sound:
+        # what may be missing is looked for first: after minutes of work it would come too late
+        images = None if arguments.audio_only else _pictures(enhancer, audio, video, sound)
+        clean = _clean(arguments.clean, sound.rate) if arguments.clean else None
+        copied = _copied(audio, video, sound) if check_sound_output(output) else None
+        delay = enhancer.visual_delay_ms if arguments.visual_delay_ms is None else arguments.visual_delay_ms
+        pieces = enhancer.enhance_blocks(read(), sound.rate, images, delay, on_hop)
+        with sound_writer(output, sound.rate, copied) as write, closing(pieces):
+            for piece in pieces:
+                write(piece)
+                if trace is not None:
+                    after.append(piece)
+    spent = time.perf_counter() - spent
+    if trace is not None:
+        noisy, enhanced = np.concatenate(before), np.concatenate(after)
+        if clean is not None:
+            clean = np.pad(clean, (0, max(0, length - len(clean))))[:length]
+        plot(Path(arguments.plot), trace, enhancer, noisy, enhanced, sound.rate, clean)
+    return {
+        "input": audio,
+        "output": output,
+        "seconds": round(length / sound.rate, 3),
+        "rate": sound.rate,
+        "channels": sound.channels,
+        "model": enhancer.bundle.name,
+        "runtime": f"{enhancer.invoker.runtime.name} {enhancer.invoker.runtime.version}",
+        "pictures": images is not None,
+        "face_seen": round(seen / count, 4),
+        "gate": round(gates / count, 4),
+        "compute_seconds": round(spent, 3),
+        "stats": {key: round(value, 3) for key, value in stats.items()},
+    }
+
+
+def _pictures(
+    enhancer: Enhancer, audio: str, video: str | None, sound: SoundStream
+) -> Iterator[tuple[float, np.ndarray]] | None:
+    """The pictures that go with the sound, or None if there are none or the model has no use for them."""
+    from seehear.media.video_files import frames
+
+    if video is None and not (sound.has_pictures and enhancer.bundle.finds_faces):
+        return None
+    if video is None:
+        _check_twice(audio, "to leave the pictures out: --audio-only")
+    try:
+        opencv()
+    except MissingExtraError as error:
+        raise MissingExtraError(f"{error}; to leave the pictures out: --audio-only") from error
+    return frames(video) if video is not None else frames(audio, sound.start)
+
+
+def _copied(audio: str, video: str | None, sound: SoundStream) -> Pictures | None:
+    """The pictures for a video that is written."""
+    if video is not None:
+        return Pictures(video)
+    if not sound.has_pictures:
+        return None
+    _check_twice(audio, "or write .wav, .flac or .ogg")
+    return Pictures(audio, sound.start)
+
+
+def _check_twice(audio: str, otherwise: str) -> None:
+    if audio == STANDARD or not os.path.isfile(audio):
+        raise InputError(
+            f"{audio}: a video is read twice, for its sound and for its pictures, which a pipe cannot be: "
+            f"give a file, {otherwise}"
+        )
+
+
+def _clean(name: str, rate: int) -> np.ndarray:
+    clean = read_audio(name)
+    if clean.rate != rate:
+        raise MediaError(f"{name}: expected the rate of the input, {rate} Hz, got {clean.rate} Hz")
+    return clean.samples
+
+
+def _sentence(report: dict[str, Any]) -> str:
+    face = f"face seen {100 * report['face_seen']:.0f} % of the time, mean gate {report['gate']:.2f}"
+    return (
+        f"{report['input']} -> {report['output']}: {report['seconds']:.1f} s at {report['rate']} Hz"
+        + (f", {report['channels']} channels mixed to one" if report["channels"] > 1 else "")
+        + f", {face if report['pictures'] else 'sound alone'}, {report['compute_seconds']:.2f} s of work"
+    )
+
+
+def _line(text: str) -> str:
+    """One line that is what it looks like: no control codes, no line breaks."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _load(arguments: argparse.Namespace) -> Enhancer:
+    from seehear.enhancer import Enhancer
+
+    return Enhancer.load(arguments.model, strength=arguments.strength, floor_db=arguments.floor_db)
+
+
+# --- info, bench, demo
+# ----------------------------------------------------------------------------------------------
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    bundle = bundles.load(arguments.bundle)
+    manifest = bundle.manifest
+    if arguments.json:
+        print(json.dumps(manifest))
+        return 0
+    profile, (hop_sized, any_size) = manifest["profile"], bundle.delays_ms
+    lines = [
+        f"{bundle.name} ({bundle.source})",
+        f"profile    {profile.get('name', '')}: {profile['rate']} Hz, "
+        f"hop {1e3 * profile['hop'] / profile['rate']:g} ms, {len(manifest['bands']['edges']) - 1} bands",
+        f"delay      {hop_sized:.1f} ms sound to sound in blocks of whole hops (block=), "
+        f"{any_size:.1f} ms where blocks may have any size",
+        f"band       up to {profile['rate'] // 2} Hz; above it nothing comes through, except at strength 0",
+    ]
+    if bundle.has_vision:
+        visual = manifest["visual"]
+        lines.append(
+            f"images     {visual['rate']:g} a second, {visual['masks_per_image']} masks each, "
+            f"made for images {visual['delay_ms']:g} ms old"
+        )
+    lines.append(f"fusion     {manifest['fusion']['form']}, floor {manifest['fusion']['floor_db']:g} dB")
+    for name, network in manifest["networks"].items():
+        units = " + ".join(str(layer["units"]) for layer in network["layers"])
+        lines.append(f"network    {name}: {network['cell']} {units}, from {', '.join(network['inputs'])}")
+    for name, graph in manifest["graphs"].items():
+        operators = ", ".join(dict.fromkeys(graph["operators"]))
+        lines.append(f"graph      {name}: {graph['bytes']} bytes, {graph['quantisation']}, {operators}")
+    for key in ("licence", "training", "scores"):
+        value = manifest.get(key)
+        if isinstance(value, dict):
+            lines += [f"{key:10} {name}: {_brief(each)}" for name, each in value.items()]
+        elif value is not None:
+            lines.append(f"{key:10} {_brief(value)}")
+    # a bundle's words are a stranger's
+    print("\n".join(map(_line, lines)))
+    return 0
+
+
+def _brief(value: Any) -> str:
+    """One line for anything; --json shows all of it."""
+    if isinstance(value, list):
+        return f"{len(value)} entries"
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from seehear.report import benchmark
+
+    if not 1 <= arguments.seconds <= 3600:
+        raise InputError(f"--seconds: expected 1 to 3600, got {arguments.seconds:g}")
+    figures = benchmark.measure(arguments.model, arguments.seconds)
+    print(json.dumps(figures) if arguments.json else benchmark.table(figures))
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    try:
+        from seehear.demo import clip as demo
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"the demo needs more packages ({error}): {install('camera,media')}"
+        ) from error
+    return int(demo.main(arguments.out, arguments.video) or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

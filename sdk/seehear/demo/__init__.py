@@ -1,0 +1,1 @@
+"""`make demo`: a clip made here, enhanced and shown."""

@@ -1,0 +1,1 @@
+"""Pictures to landmarks: crops, tracker, the order of the points."""
