@@ -241,7 +241,11 @@ def parser() -> argparse.ArgumentParser:
     ):  # fmt: skip
         p.add_argument(f"--{name}", type=Path, action="append", default=[], metavar="DIR", help=text)
     p.add_argument("--out", type=Path, required=True, help="the store")
-    p.add_argument("--recipe", default="grid-chime", help="split of --grid (E10)")
+    p.add_argument(
+        "--recipe",
+        default="grid-chime",
+        help="how the clips of --grid are split; grid-chime: two talkers unseen, a tenth of each other's seen",
+    )
     p.add_argument("--seed", type=int, default=0)
     p.add_argument(
         "--ship", action="store_true", help="weights trained on --speech, --chime, --noise may be shipped"
