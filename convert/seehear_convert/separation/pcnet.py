@@ -1,6 +1,6 @@
 """PCNet (S3): audio and vision meet in one net of two chains that predict and correct one another for T rounds.
 
-With r_8 = the normalised spectrogram and q_0 = p-free guide f_n, every round t runs
+With r_8 the normalised spectrogram and q_0 the guide f_n, every round t runs
 
     down, l = 7..1:  p_l = W_{l+1,l} r_{l+1}                     (convolution, then max-pooling by 2)
                      r_l = LeakyReLU(BN_t(p_l))                  at t = 0

@@ -193,3 +193,22 @@ def vision_error(run: Path, graphs: Path, store: Path, count: int = 32) -> dict[
         "relative_rms": float(np.sqrt(np.mean((got - reference) ** 2)) / np.std(reference)),
         "frames": FRAMES,
     }
+
+
+def estimate(graphs: Path) -> dict[str, dict[str, Any]]:
+    """Vela's estimates of both graphs, accelerator -> graph -> cycles, ms, sram_kib.
+
+    Raises
+    ------
+    CompileError
+        An operator stays on the CPU.
+    """
+    from ..export.compile import ACCELERATORS, vela, vela_command
+
+    return {
+        a: {
+            name: vela(vela_command(a), a, name, (graphs / f"{name}.tflite").read_bytes()).estimate
+            for name in ("sound", "vision")
+        }
+        for a in ACCELERATORS
+    }
