@@ -29,7 +29,7 @@
  * | one, before all others                | init, stream_init; each may run beside those of other memories          |
  *
  * process, flush and streams compute with denormal numbers as zero where the processor can. The caller's way is back
- * when they return, and while an invoke runs. */
+ * when they return; while an invoke runs they are as C has them. */
 /* clang-format on */
 #ifndef SEEHEAR_C_API_H_
 #define SEEHEAR_C_API_H_
