@@ -61,9 +61,10 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
 
 
 def read_packs(root: Path) -> list[Clip]:
-    """Read folders with an ``index.csv`` each: ``av/``, ``speech/``, ``noise/``, ``instruments/`` (any may be missing).
+    """Read folders with an ``index.csv`` each: ``av/``, ``speech/``, ``fluent/``, ``voices/``, ``noise/``, ``instruments/``.
 
-    The phrases of ``instruments`` are noise of the type "instrument".
+    Any may be missing. The label of a voice is the folder it came in (its corpus), "voices" for the synthetic ones; the phrases
+    of ``instruments`` are noise of the type "instrument".
     """
     clips: list[Clip] = []
     if (root / "av/index.csv").exists():
@@ -74,11 +75,19 @@ def read_packs(root: Path) -> list[Clip]:
                 Clip(f"av/{key}", "speech", r["split"], r["speaker"], str(root / "av" / f"{key}.flac"),
                      str(root / "av" / f"{key}.mp4"), "av", r["corpus"], r["licence"], r["ship"] == "yes")
             )  # fmt: skip
-    if (root / "speech/index.csv").exists():
-        for r in _rows(root / "speech/index.csv"):
+    for folder in ("speech", "fluent"):
+        if (root / folder / "index.csv").exists():
+            for r in _rows(root / folder / "index.csv"):
+                clips.append(
+                    Clip(r["file"], "speech", r["split"], r["speaker"], str(root / r["file"]), None,
+                         Path(r["file"]).parts[1], r["source"], r["licence"], r["ship"] == "yes")
+                )  # fmt: skip
+    if (root / "voices/index.csv").exists():
+        for r in _rows(root / "voices/index.csv"):
+            path = f"voices/{r['path']}"
             clips.append(
-                Clip(r["file"], "speech", r["split"], r["speaker"], str(root / r["file"]), None,
-                     Path(r["file"]).parts[1], r["source"], r["licence"], r["ship"] == "yes")
+                Clip(path, "speech", r["split"], r["voice"], str(root / path), None, "voices", r["source"],
+                     r["licence"], r["ship"] == "yes")
             )  # fmt: skip
     if (root / "noise/index.csv").exists():
         for r in _rows(root / "noise/index.csv"):

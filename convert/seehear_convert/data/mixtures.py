@@ -61,12 +61,22 @@ def _rooms(rng: np.random.Generator, count: int) -> list[F32]:
     return rooms
 
 
+def _by_label(clips: list[Clip], weights: dict[str, float]) -> tuple[list[list[Clip]], NDArray[np.float64]]:
+    """Clips of each label, and how often a label is drawn: the root of its minutes times its weight (1 where not named)."""
+    labels = sorted({c.label for c in clips})
+    groups = [[c for c in clips if c.label == label] for label in labels]
+    often = np.array([sum(c.length for c in group) for group in groups], float) ** 0.5
+    often *= [weights.get(label, 1.0) for label in labels]
+    return groups, often / often.sum()
+
+
 class MixtureMaker:
     """Draws mixtures from a store.
 
+    A corpus of voices without a face and a kind of noise are drawn in proportion to the root of their minutes, a kind of noise
+    times its weight in ``noise_weights``: neither the largest corpus nor the longest recordings fill the set.
     ``lips`` = True draws targets with lips only: of talkers with a face, and for a share ``imagined`` of the targets of voices
-    whose lips are imagined (imagined_lips.py), if the store has them. A kind of noise is drawn in proportion to the root of
-    its minutes times its weight in ``noise_weights``, a talker with a face to his number of clips to the power .35 times his
+    whose lips are imagined (imagined_lips.py), if the store has them. A talker with a face is drawn in proportion to his number of clips to the power .35 times his
     weight in ``talker_weights`` (1 where not named). ``rivals`` is the share of other voices that belong to talkers with a face.
     """
 
@@ -100,13 +110,15 @@ class MixtureMaker:
             [len(by_talker[t]) ** 0.35 * (talker_weights or {}).get(t, 1.0) for t in self.talkers]
         )
         self.talker_p = often / often.sum()
+        # A voice without a name of its own (a corpus that does not tell its talkers apart) goes on with the same clip.
+        self.same_voice: dict[str, list[Clip]] = {}
+        for c in self.voices:
+            if not c.talker.endswith("unlabelled"):
+                self.same_voice.setdefault(c.talker, []).append(c)
+        self.same_voice |= by_talker
+        self.by_corpus, self.corpus_p = _by_label(self.voices, {})
         self.noise = store.select("noise", split, ship_only)
-        labels = sorted({c.label for c in self.noise})
-        self.by_label = {label: [c for c in self.noise if c.label == label] for label in labels}
-        minutes = np.array([sum(c.length for c in self.by_label[label]) for label in labels], float)
-        self.labels = labels
-        weight = minutes**0.5 * [(noise_weights or {}).get(label, 1.0) for label in labels]
-        self.label_p = weight / weight.sum()
+        self.by_label, self.label_p = _by_label(self.noise, noise_weights or {})
         if not self.noise or not speech:
             raise ValueError(
                 f"split {split!r} of the store needs speech and noise; found {len(speech)} and {len(self.noise)} clips"
@@ -122,8 +134,12 @@ class MixtureMaker:
 
     def _any_voice(self, rng: np.random.Generator) -> Clip:
         if self.voices and (not self.faces or rng.random() >= self.rivals):
-            return self.voices[int(rng.integers(len(self.voices)))]
+            return self._voice(rng)
         return self._face(rng)
+
+    def _voice(self, rng: np.random.Generator) -> Clip:
+        clips = self.by_corpus[int(rng.choice(len(self.by_corpus), p=self.corpus_p))]
+        return clips[int(rng.integers(len(clips)))]
 
     def _face(self, rng: np.random.Generator) -> Clip:
         clips = self.by_talker[self.talkers[int(rng.choice(len(self.talkers), p=self.talker_p))]]
@@ -138,7 +154,7 @@ class MixtureMaker:
             out = np.concatenate(
                 [out, np.asarray(resample_poly(x, up, down), np.float32) if up != down else x]
             )
-            same = self.by_talker.get(clip.talker, [clip])
+            same = self.same_voice.get(clip.talker, [clip])
             clip = same[int(rng.integers(len(same)))]
         return out[:n]
 
@@ -166,7 +182,7 @@ class MixtureMaker:
             if draw < 0.16:
                 x = self._synthetic(rng) if draw < 0.06 else self._notes(rng)
             else:
-                clips = self.by_label[self.labels[int(rng.choice(len(self.labels), p=self.label_p))]]
+                clips = self.by_label[int(rng.choice(len(self.by_label), p=self.label_p))]
                 speed = rng.uniform(0.7, 1.4) if rng.random() < 0.5 else 1.0
                 x, _ = self._piece(clips[int(rng.integers(len(clips)))], int(self.n * speed) + 1, rng)
                 if speed != 1.0:
@@ -233,7 +249,7 @@ class MixtureMaker:
         """Speech (n,), lip distances and image times of one talker: excerpts of 1 to 2.5 s joined, never whole clips."""
         clip = self._face(rng)
         if rng.random() < self.imagined:
-            clip = self.voices[int(rng.integers(len(self.voices)))]
+            clip = self._voice(rng)
         sounds: list[F32] = []
         distances: list[F32] = []
         times: list[F32] = []
@@ -247,10 +263,9 @@ class MixtureMaker:
             distances.append(d[inside])
             times.append((image_t[inside] + at).astype(np.float32))
             at += len(x) / RATE
-            same = self.by_talker.get(clip.talker, [clip])
+            same = self.same_voice.get(clip.talker, [clip])
             clip = same[int(rng.integers(len(same)))]
-        talker = clip.talker if clip.talker in self.by_talker else clip.id
-        return np.concatenate(sounds)[: self.n], np.concatenate(distances), np.concatenate(times), talker
+        return np.concatenate(sounds)[: self.n], np.concatenate(distances), np.concatenate(times), clip.talker
 
     def draw_face(self, rng: np.random.Generator) -> Excerpt:
         """Clean speech and its lips, no noise: what the second network learns from."""
