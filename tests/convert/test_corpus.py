@@ -66,6 +66,23 @@ def test_any_folder_pairs_sound_and_video_by_stem(tmp_path: Path) -> None:
     assert by_id["ben/c"].video is None and by_id["ben/c"].talker == "ben"
 
 
+def test_packs_of_fluent_and_synthetic_voices_are_read_by_corpus(tmp_path: Path) -> None:
+    for folder, table in (
+        ("fluent", "file,speaker,split,source,licence,ship\nfluent/emodb/03/a.ogg,emodb:03,train,E,CC0-1.0,yes\n"
+                   "fluent/ms/1/b.ogg,ms:1,test,M,NONE,no\n"),
+        ("voices", "path,voice,language,split,source,licence,ship\nv000/v000_00.ogg,v000,en,valid,Kokoro,Apache-2.0,yes\n"),
+    ):  # fmt: skip
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "index.csv").write_text(table)
+    clips = corpus.read_packs(tmp_path)
+    assert [(c.talker, c.label, c.split, c.ship) for c in clips] == [
+        ("emodb:03", "emodb", "train", True),
+        ("ms:1", "ms", "test", False),
+        ("v000", "voices", "valid", True),
+    ]
+    assert clips[2].audio == str(tmp_path / "voices/v000/v000_00.ogg")
+
+
 def test_a_clip_that_cannot_be_read_is_left_out_and_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

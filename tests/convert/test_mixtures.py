@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seehear_convert import dsp
-from seehear_convert.data import mixtures
+from seehear_convert.data import corpus, mixtures
 from seehear_convert.data.corpus import Store
 from seehear_convert.training.train import BatchMaker, Config
 
@@ -48,6 +48,42 @@ def test_binary_mask_is_zero_in_silence_only_when_normalised_by_the_utterance() 
     clean = np.ones((4, 128), np.float32) * np.array([[1.0], [1e-6], [1.0], [0.0]], np.float32)
     assert mixtures.ideal_binary_mask(clean, 1e-4).mean(axis=1).tolist() == [1, 0, 1, 0]
     assert mixtures.ideal_binary_mask(clean, 1e-5, "sources").mean(axis=1).tolist() == [1, 1, 1, 0]
+
+
+def test_broad_bands_say_speech_within_32_db_of_the_loud_hops_and_voice_within_25() -> None:
+    mask = mixtures.BroadMask(dsp.band_edges(), 16)
+    clean = np.zeros((100, 128), np.float32)
+    clean[50:] = 1.0
+    one = mask.group == 9
+    total = mask.bins[mask.group > 0].sum()
+    clean[40:45, one] = (
+        10**-2.8 * total / mask.bins[one].sum()
+    )  # 28 dB down: its band is heard, voice it is not
+    clean[0, :3] = 100.0  # rumble is no voice
+    says = mask(clean)
+    assert says[50:].all() and not says[:40].any() and not says[45:50].any()
+    assert says[40:45, one].all() and not says[40:45, ~one].any()
+    assert mask(np.zeros((4, 128), np.float32)).max() == 0
+    assert all((np.ptp(says[:, mask.group == g], axis=1) == 0).all() for g in set(mask.group))
+
+
+def test_no_corpus_fills_the_set_and_a_voice_goes_on_as_itself(tmp_path: Path) -> None:
+    clips = [
+        corpus.Clip(
+            f"{label}/{n}", "speech", "train", f"{label}:{n % 5}", "1", None, label, label, "CC0", True
+        )
+        for label, count in (("large", 90), ("small", 10))
+        for n in range(count)
+    ]
+    clips.append(corpus.Clip("n", "noise", "train", "n", "1", None, "hiss", "hiss", "CC0", True))
+    corpus.prepare(clips, tmp_path, lambda _: np.full(16000, 0.1, np.float32), lambda _: np.zeros((1, 50, 2)))
+    maker = mixtures.MixtureMaker(corpus.Store(tmp_path), "train", 1.0)
+    rng = np.random.default_rng(0)
+    small = np.mean([maker._any_voice(rng).label == "small" for _ in range(2000)])
+    assert abs(small - 0.25) < 0.04  # a ninth of the minutes, a third as often
+    assert {c.talker for c in maker.same_voice["small:1"]} == {"small:1"} and len(
+        maker.same_voice["small:1"]
+    ) == 2
 
 
 @given(delay=st.floats(0, 0.12))

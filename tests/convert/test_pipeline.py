@@ -17,7 +17,6 @@ import keras
 
 from seehear_convert import dsp
 from seehear_convert.data.corpus import Store
-from seehear_convert.data.mixtures import ideal_binary_mask
 from seehear_convert.export import bundle, quantize
 from seehear_convert.training import train
 from seehear_convert.training.perceptual import Perception
@@ -94,7 +93,7 @@ def test_a_pool_keeps_what_the_frozen_net_answers_and_how_it_scores(
     clean, disturb, noisy = np.split(y[..., 256:640], 3, axis=-1)
     scores = np.stack(Perception(dsp.STANDARD, config().floor_db).scores(irm, clean, disturb, noisy), -1)
     assert np.allclose(scores, y[:, 0, 640:644], rtol=0.01, atol=0.02)
-    assert np.array_equal(y[1, :, 128:256], ideal_binary_mask(clean[1], config().ibm_threshold))
+    assert np.array_equal(y[1, :, 128:256], config().lip_target(clean[1]))
     assert lips.shape == (4, irm.shape[1] // 4, 24)
 
 
@@ -176,6 +175,20 @@ def test_caution_lowers_the_gate_and_nothing_else(run: Path) -> None:
     lowered = raw.head_b - nets["gate"].head_b
     bands = dict(nets["gate"].parts)["gate"]
     assert np.allclose(lowered[:bands], config.gate_caution) and not lowered[bands:].any()
+
+
+def test_the_split_lip_net_says_every_broad_band_once_per_band_inside_it(run: Path) -> None:
+    _, stats, nets = quantize.load_nets(run)
+    x = np.random.default_rng(0).standard_normal((1, 6, 24)).astype(np.float32)
+    whole = keras.models.load_model(run / "lips.keras", compile=False)
+    y = nets["lips"].run(x)[1]
+    assert np.allclose(y, np.asarray(whole(x)), atol=1e-5)
+    group = config().lip_group
+    assert len(group) == 128 and max(group) == config().lip_bands - 1
+    masks = y.reshape(-1, 128)
+    assert all((np.ptp(masks[:, group == g], axis=1) == 0).all() for g in set(group))
+    # Scales of lips are fixed, not those of the mouths in the store.
+    assert stats["lips"]["std"] == train.LIP_STD.tolist()
 
 
 def test_voices_without_a_face_get_imagined_lips_and_faces_keep_their_own(store: Path) -> None:

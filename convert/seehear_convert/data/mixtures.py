@@ -76,8 +76,9 @@ class MixtureMaker:
     A corpus of voices without a face and a kind of noise are drawn in proportion to the root of their minutes, a kind of noise
     times its weight in ``noise_weights``: neither the largest corpus nor the longest recordings fill the set.
     ``lips`` = True draws targets with lips only: of talkers with a face, and for a share ``imagined`` of the targets of voices
-    whose lips are imagined (imagined_lips.py), if the store has them. A talker with a face is drawn in proportion to his number of clips to the power .35 times his
-    weight in ``talker_weights`` (1 where not named). ``rivals`` is the share of other voices that belong to talkers with a face.
+    whose lips are imagined (imagined_lips.py), if the store has them. A talker with a face is drawn in proportion to his number
+    of clips to the power .35 times his weight in ``talker_weights`` (1 where not named). ``rivals`` is the share of other
+    voices that belong to talkers with a face.
     """
 
     def __init__(
@@ -350,6 +351,42 @@ def lip_arrays(
     at = np.maximum(at, 0)
     age = np.maximum(now - times[good][at], 0)
     return dsp.lip_features(d[good][at], age).astype(np.float32)
+
+
+class BroadMask:
+    """Ideal mask (E4) of ``count`` answers, each said for many bands: what lips can tell of a talker never met.
+
+    The first is voice activity: energy above 94 Hz within 25 dB of the loud hops' (98th percentile). The others are broad bands,
+    spaced geometrically: energy within ``threshold`` (a ratio of energies) of the loud hops'. Every other band, and those below
+    94 Hz, carry the first, which lips tell best of unknown talkers; the rest carry their broad band's.
+    """
+
+    VOICE = 10**-2.5
+
+    def __init__(self, edges: list[int], count: int, threshold: float = 10**-3.2) -> None:
+        marks = np.unique(np.geomspace(3, edges[-1], count).round())
+        self.starts = np.unique(
+            [0, *(int(np.argmin(np.abs(np.asarray(edges[:-1]) - m))) for m in marks[:-1])]
+        )
+        self.widths = np.diff([*self.starts, len(edges) - 1])
+        self.bins = np.diff(edges).astype(np.float32)
+        self.threshold = threshold
+
+    @property
+    def group(self) -> NDArray[np.integer]:
+        """Number of the answer for every band, (M,)."""
+        group = np.repeat(np.arange(len(self.widths)), self.widths)
+        group[::2] = 0
+        return group
+
+    def __call__(self, clean: F32) -> F32:
+        """Mask (..., hops, M), 0 or 1, of clean band powers (..., hops, M); silence gives 0."""
+        power = np.add.reduceat(clean * self.bins, self.starts, axis=-1)
+        total = power[..., 1:].sum(axis=-1, keepdims=True)
+        loud = np.maximum(np.percentile(total, 98, axis=-2, keepdims=True), 1e-12)
+        says = power >= self.threshold * loud
+        says[..., :1] = total >= self.VOICE * loud
+        return says[..., self.group].astype(np.float32)
 
 
 def ideal_binary_mask(clean: F32, threshold: float, normalise: str = "utterance") -> F32:

@@ -89,7 +89,7 @@ def load_nets(run: Path) -> tuple[Config, dict[str, Any], dict[str, Net]]:
     """
     import keras
 
-    from ..training.nets import gate_inputs
+    from ..training.nets import columns, gate_inputs
 
     config = Config.load(run / "config.json")
     stats = json.loads((run / "stats.json").read_text(encoding="utf-8"))
@@ -106,6 +106,8 @@ def load_nets(run: Path) -> tuple[Config, dict[str, Any], dict[str, Net]]:
             nets[name] = load_net(model, name, [("y", bands)], np.full(bands, clip, np.float32))
         elif name == "lips":
             nets[name] = load_net(model, name, [("y", bands * config.masks_per_image)])
+            repeated = columns(config.lip_group, config.masks_per_image)
+            nets[name].head_w, nets[name].head_b = nets[name].head_w[:, repeated], nets[name].head_b[repeated]
         else:
             rows = np.repeat([scales[k] for k in gate_inputs(config.fusion)], bands).astype(np.float32)
             parts = [("gate", bands), ("mask", bands)] if config.fusion == "av" else [("gate", bands)]

@@ -22,13 +22,22 @@ def audio_net(bands: int, units: list[int]) -> keras.Model:
     return keras.Model(x, y, name="audio")
 
 
-def lip_net(bands: int, masks_per_image: int, units: list[int], inputs: int = 24) -> keras.Model:
-    """Lip features (ticks, 24) -> IBM of the tick's m hops, (ticks, m M), E4."""
+def lip_net(group: Any, masks_per_image: int, units: list[int], inputs: int = 24) -> keras.Model:
+    """Lip features (ticks, 24) -> IBM of the tick's m hops, (ticks, m M), E4; ``group`` (M,) numbers each band's answer.
+
+    Inputs are dropped in training: with two mouths to learn from, it is what helps with a third.
+    """
     x = keras.Input((None, inputs), name="lips")
-    y = layers.Dense(masks_per_image * bands, activation="sigmoid", name="lips_out")(
-        gru_stack(x, units, "lips")
+    y = layers.Dense(masks_per_image * (int(max(group)) + 1), activation="sigmoid", name="lips_out")(
+        gru_stack(layers.Dropout(0.2)(x), units, "lips")
     )
-    return keras.Model(x, y, name="lips")
+    return keras.Model(x, ops.take(y, columns(group, masks_per_image), axis=-1), name="lips")
+
+
+def columns(group: Any, masks_per_image: int) -> list[int]:
+    """Which output of the lip net's head each of its (m M) answers repeats."""
+    broad = int(max(group)) + 1
+    return [mask * broad + int(g) for mask in range(masks_per_image) for g in group]
 
 
 def gate_net(bands: int, units: list[int], form: str) -> keras.Model:

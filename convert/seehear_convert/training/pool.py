@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import dsp
-from ..data.mixtures import ideal_binary_mask
 
 if TYPE_CHECKING:
     from .train import Batch, Config
@@ -32,7 +31,8 @@ _LEAST = 1e-12
 # What a pool does not depend on.
 _FREE = (
     "steps", "learning_rate", "lip_units", "gate_units", "fusion", "gate_cost", "harm_cost", "correction_cost", "gate_caution",
-    "perceptual", "intelligibility", "fidelity", "no_harm", "mismatch", "lip_cost", "ibm_threshold", "ibm_normalise", "pool",
+    "perceptual", "intelligibility", "fidelity", "no_harm", "mismatch", "lip_cost", "lip_bands", "ibm_threshold", "ibm_normalise",
+    "pool",
 )  # fmt: skip
 
 
@@ -143,6 +143,6 @@ class Pool:
         facts = np.concatenate([a["scores"], (lips < RIGHT)[:, None]], axis=1)
         facts = np.repeat(facts[:, None], a["irm"].shape[1], axis=1)
         powers = [np.exp(a[k]) for k in ("clean", "disturb", "noisy")]
-        ibm = ideal_binary_mask(powers[0], self.config.ibm_threshold, self.config.ibm_normalise)
+        ibm = self.config.lip_target(powers[0])
         target = np.concatenate([a["irm"], ibm, *powers, facts], axis=-1)
         return [a["features"], a["irm"], seen], target.astype(np.float32)
