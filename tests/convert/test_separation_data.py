@@ -132,6 +132,7 @@ def test_bounds_are_ordered_and_report_has_a_table_per_origin(store: data.Store,
     assert found["real/half/right"]["gain"][0] == pytest.approx(0, abs=0.1)
     assert found["real/oracle_binary/right"]["gain"][0] > 10
     assert found["real/nmf/right"]["gain"][0] > 5
+    assert "half +0.00 [+0.00, +0.00]" in evaluate.against(rows, "half")
     assert "real (n = 2 mixtures)" in evaluate.report(rows) and (tmp_path / "scores.csv").exists()
 
 

@@ -62,7 +62,8 @@ def _evaluate(args: argparse.Namespace, steps: Callable[[int, int, str], None]) 
         nets |= {f"{run.name}-int8": quantize.load(run, run / "graphs", store) for run in args.runs}
     rows = evaluate.evaluate(store, chosen, nets, args.out, binary=args.binary, progress=steps)
     sizes = [json.dumps(evaluate.describe(run)) for run in args.runs]
-    text = evaluate.report(rows) + "\n".join(sizes) + "\n"
+    parts = [evaluate.report(rows), *(evaluate.against(rows, run.name) for run in args.runs[:1]), *sizes]
+    text = "\n".join(parts) + "\n"
     (args.out / "report.md").write_text(text, encoding="utf-8")
     print(text)
     return {k: v["gain"] for k, v in evaluate.summary(rows).items()}

@@ -26,6 +26,8 @@ from .mixtures import Mixture, Pictures, excerpts, mix
 F32 = NDArray[np.float32]
 CONDITIONS = ("right", "swapped", "wrong", "blank")
 MEASURES = ("sdr", "sir", "sar")
+#: What needs no trained net.
+BOUNDS = ("mixture", "oracle_binary", "oracle_ratio", "nmf")
 
 
 @dataclass
@@ -285,6 +287,30 @@ def report(rows: list[dict[str, Any]]) -> str:
             parts.append(f"| {method} | {condition} | {' | '.join(cells)} |")
         parts.append("")
     return "\n".join(parts)
+
+
+def against(rows: list[dict[str, Any]], reference: str) -> str:
+    """One line per origin and method with pictures: seconds per source and block, SDR less that of ``reference``, paired."""
+    sdr: dict[tuple[str, str], dict[tuple[str, str], float]] = {}
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        if row["condition"] == "right":
+            key = (row["origin"], row["method"])
+            sdr.setdefault(key, {})[row["case"], row["label"]] = float(row["sdr"])
+            seconds.setdefault(key, []).append(float(row["seconds"]))
+    lines = []
+    for (origin, method), found in sdr.items():
+        base = sdr.get((origin, reference))
+        if base and method not in BOUNDS:
+            by_case: dict[str, list[float]] = {}
+            for at, value in found.items():
+                by_case.setdefault(at[0], []).append(value - base[at])
+            mean, low, high = interval(np.array([np.mean(v) for v in by_case.values()]))
+            lines.append(
+                f"{origin}, {method}: {1e3 * np.median(seconds[origin, method]):.0f} ms per source and block, "
+                f"SDR less that of {reference} {mean:+.2f} [{low:+.2f}, {high:+.2f}]"
+            )
+    return "\n".join(lines)
 
 
 def load(run: Path, store: Store) -> tuple[Predict, Pictures]:
