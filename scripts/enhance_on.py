@@ -59,7 +59,7 @@ def record(path: Path) -> None:
     """Make the inputs file."""
     sound, points = clip()
     kept: dict[str, Any] = {"sound": sound, "points": points}
-    enhancer = seehear.Enhancer.load()
+    enhancer = seehear.Enhancer.load(runtime="tflite")
     seen: dict[int, list[dict[str, np.ndarray]]] = {}
     invoker = enhancer.invoker
     names = enhancer._scheduler.graph_names
@@ -116,7 +116,7 @@ def main(inputs: Path, results: Path, library: Path) -> None:
     """Run everything; the results go to `results`, one line of facts to standard output."""
     kept: dict[str, Any] = {}
     with np.load(inputs) as given:
-        enhancer = seehear.Enhancer.load()
+        enhancer = seehear.Enhancer.load(runtime="tflite")
         for name in enhancer.bundle.graphs:
             graph = Graph(enhancer.bundle, name)
             tensors = {key: given[f"{name}/{key}"] for key in graph.inputs}
@@ -133,7 +133,7 @@ def main(inputs: Path, results: Path, library: Path) -> None:
         }
         facts = {
             "machine": platform.machine(), "python": platform.python_version(), "numpy": np.__version__,
-            "runtime": f"{enhancer.invoker.runtime.name} {enhancer.invoker.runtime.version}",
+            "runtime": enhancer.runtime,
             "seconds": round(took, 2), "stats": enhancer.stats, "delegates": delegates,
         }  # fmt: skip
     np.savez(results, **kept)

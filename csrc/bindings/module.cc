@@ -11,6 +11,7 @@
 #include "bindings/net_kernels.h"
 #include "bindings/python_invoke.h"
 #include "bindings/turns.h"
+#include "bindings/unlocked.h"
 #include "enhance/hop_scheduler.h"
 #include "enhance/stream.h"
 #include "firmware/model_image.h"
@@ -74,13 +75,42 @@ py::array ReadOnlyView(const float* values, int size, const py::handle& owner) {
   return view;
 }
 
-// The scheduler together with the Python callable it may call.
+// The scheduler together with what runs its graphs: a Python callable, or the executor.
 struct PyScheduler {
   HopScheduler core;
   PythonInvoke invoke;
   Turns turns;
   Int8Executor executor;
   std::vector<uint32_t> image;  // of the executor, in whole words: its tables are read in place
+  bool native = false;          // the executor runs the graphs: a hop needs nothing of Python
+  py::function next;            // set while the core worked beside Python: comes in when that is done
+
+  // Work of the core, for one thread at a time; what a signal handler raised meanwhile comes out of here.
+  template <typename Work>
+  void Run(const Work& work) {
+    const Turns::Turn turn(&turns);
+    if (native)
+      Unlocked(work);
+    else
+      work();
+    if (next) Use(std::move(next));
+    invoke.RaiseSignal();
+  }
+
+  void SetInvoke(py::function function) {
+    if (native && turns.inside())
+      next = std::move(function);
+    else
+      Use(std::move(function));
+  }
+
+ private:
+  void Use(py::function function) {
+    invoke.set(std::move(function));
+    core.set_invoke(invoke.invoke());
+    native = false;
+    next = py::function();
+  }
 };
 
 // A model of the same shape that was trained anew has other scales: its answers would mean something else
@@ -118,9 +148,12 @@ void UseFlatModel(PyScheduler& self, const py::bytes& image) {
   Check(flat.Read(&config, &layers));
   Check(executor.Prepare(&self.core.graphs(), layers));
   for (Graph& graph : self.core.graphs()) Check(CheckScales(graph, config.graphs));
+  const Turns::Turn turn(&self.turns);
   self.image = std::move(words);
   self.executor = std::move(executor);
   self.core.set_invoke(self.executor.invoke());
+  self.invoke.set(py::function());
+  self.native = true;
 }
 
 std::shared_ptr<PyScheduler> MakeScheduler(const py::dict& manifest, int faces) {
@@ -205,23 +238,28 @@ struct PyStream {
   template <typename Sample>
   py::array ProcessAs(const py::array& block, bool faces) {
     const auto in = py::array_t<Sample, py::array::c_style>::ensure(block);
-    const int count = static_cast<int>(in.size()), width = scheduler->core.faces();
-    py::array_t<Sample> out(count), rows({faces ? width : 0, count});
+    const int count = static_cast<int>(in.size()), width = faces ? scheduler->core.faces() : 0;
+    py::array_t<Sample> out(count);
+    py::object rows;
     Sample* to[HopScheduler::kMaxFaces];
-    for (int k = 0; faces && k < width; ++k) to[k] = rows.mutable_data() + static_cast<size_t>(k) * count;
-    const Turns::Turn turn(&scheduler->turns);
-    core.Process(in.data(), count, out.mutable_data(), faces ? to : nullptr);
-    scheduler->invoke.RaiseSignal();
-    return faces ? rows : out;
+    if (faces) {
+      py::array_t<Sample> each({width, count});
+      for (int k = 0; k < width; ++k) to[k] = each.mutable_data() + static_cast<size_t>(k) * count;
+      rows = std::move(each);
+    }
+    const Sample* from = in.data();
+    Sample* joint = out.mutable_data();
+    scheduler->Run([&]() noexcept { core.Process(from, count, joint, faces ? to : nullptr); });
+    if (faces) return py::reinterpret_steal<py::array>(rows.release());
+    return std::move(out);
   }
 
   template <typename Sample>
   py::array FlushAs() {
     py::array_t<Sample> out(core.latency());
-    const Turns::Turn turn(&scheduler->turns);
-    core.Flush(out.mutable_data());
-    scheduler->invoke.RaiseSignal();
-    return out;
+    Sample* rest = out.mutable_data();
+    scheduler->Run([&]() noexcept { core.Flush(rest); });
+    return std::move(out);
   }
 };
 
@@ -269,16 +307,12 @@ void BindScheduler(py::module_& m) {
                                return names;
                              })
       .def("buffer", &Buffer, py::arg("graph"), py::arg("tensor"))
-      .def(
-          "set_invoke",
-          [](PyScheduler& self, py::function fn) {
-            self.invoke.set(std::move(fn));
-            self.core.set_invoke(self.invoke.invoke());
-          },
-          py::arg("fn"))
+      .def("set_invoke", &PyScheduler::SetInvoke, py::arg("fn"))
       .def(
           "set_native_invoke",
           [](PyScheduler& self, uintptr_t fn_ptr, uintptr_t ctx) {
+            const Turns::Turn turn(&self.turns);
+            self.native = false;  // whether it needs Python's lock nobody knows
             self.core.set_invoke({reinterpret_cast<InvokeFunction>(fn_ptr), reinterpret_cast<void*>(ctx)});
           },
           py::arg("fn_ptr"), py::arg("ctx"))
@@ -288,9 +322,7 @@ void BindScheduler(py::module_& m) {
           [](PyScheduler& self, const py::array& block, const py::array& out) {
             const float* in = ExactFloats(block, self.core.hop(), "block", false);
             float* result = ExactFloats(out, self.core.hop(), "out", true);
-            const Turns::Turn turn(&self.turns);
-            self.core.Process(in, result);
-            self.invoke.RaiseSignal();
+            self.Run([&]() noexcept { self.core.Process(in, result); });
           },
           py::arg("block"), py::arg("out"))
       .def("see", &See, py::arg("landmarks").none(true), py::arg("t"), py::arg("face") = 0)
@@ -298,9 +330,8 @@ void BindScheduler(py::module_& m) {
       .def("flush",
            [](PyScheduler& self) {
              auto out = NewFloats(self.core.latency());
-             const Turns::Turn turn(&self.turns);
-             self.core.Flush(out.mutable_data());
-             self.invoke.RaiseSignal();
+             float* rest = out.mutable_data();
+             self.Run([&]() noexcept { self.core.Flush(rest); });
              return out;
            })
       .def("reset",

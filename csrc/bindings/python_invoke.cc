@@ -1,8 +1,8 @@
 #include "bindings/python_invoke.h"
 
-#include <chrono>
-#include <thread>
 #include <vector>
+
+#include "bindings/unlocked.h"
 
 namespace py = pybind11;
 
@@ -62,9 +62,7 @@ int PythonInvoke::Call(void* context, int graph) noexcept {
     }
     return 1;
   } catch (...) {
-    // Not an exception: at its end the interpreter takes daemon threads that want its lock apart
-    // (pthread_exit), which cannot go through the core. As from Python 3.14 on, this one just stops.
-    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+    StopHere();  // not an exception: Python ends
   }
 }
 

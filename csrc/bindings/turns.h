@@ -1,5 +1,6 @@
-// Who may call the scheduler: one thread at a time. While a graph runs, Python's lock is free, and without
-// this another thread would walk into the same hop. All of it happens under that lock.
+// Who may call the scheduler: one thread at a time. While a graph runs, or the whole core beside Python,
+// Python's lock is free, and without this another thread would walk into the same hop. All of it happens
+// under that lock.
 #pragma once
 
 namespace seehear::bindings {
@@ -21,6 +22,8 @@ class Turns {
   // For several calls that belong together; Let ends it.
   void Hold();
   void Let() { holder_ = 0; }
+
+  bool inside() const { return inside_; }
 
  private:
   void Enter();

@@ -54,18 +54,21 @@ class HopScheduler:
     def set_native_invoke(self, fn_ptr: int, ctx: int) -> None:
         """Have graphs run by a C function ``int (*)(void *ctx, int graph)`` that returns 0 when it worked.
 
-        Both are addresses; what they point to must stay valid while this object is used.
+        Both are addresses; what they point to must stay valid while this object is used. Between calls of `process` only.
         """
 
     def use_flat_model(self, image: bytes) -> None:
         """Have graphs run by the core's own int8 kernels, with the weights of a flat model (`seehear.runtime.flat_model.build`).
 
-        No runtime is needed then.
+        No runtime is needed then, and other threads of Python run while `process` and `flush` work; a function that one
+        of them hands to `set_invoke` meanwhile comes in at the end of the call.
 
         Raises
         ------
         ValueError
             A damaged image, or one of another model.
+        StateError
+            Another thread is in the middle of a call.
         """
 
     def process(self, block: _F32, out: _F32) -> None:

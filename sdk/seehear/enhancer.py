@@ -26,9 +26,9 @@ from seehear.bundle.keys import Key
 from seehear.errors import BundleError, InputError, StateError
 from seehear.events import Event, tell
 from seehear.landmarks import LANDMARKS
-from seehear.runtime import delegates
+from seehear.runtime import delegates, flat_model
 from seehear.runtime.delegates import Placer
-from seehear.runtime.tflite import Invoker
+from seehear.runtime.tflite import Invoker, engine
 
 #: What `enhance` takes as a video: a path, or (seconds, image) pairs in rising time.
 Video = str | os.PathLike[str] | Iterable[tuple[float, np.ndarray | None]]
@@ -75,6 +75,7 @@ class Enhancer:
         visual_delay_ms: float | None = None,
         block: int | None = None,
         faces: int = 1,
+        runtime: str | None = None,
     ) -> None:
         self._rate = _checked_rate(rate)
         self.bundle = bundle
@@ -83,14 +84,19 @@ class Enhancer:
             self._scheduler = _core.HopScheduler(dict(bundle.manifest), faces)
         except ValueError as error:
             raise BundleError(f"{bundle.source}: {error}") from error
-        self.invoker = Invoker(self._scheduler, bundle)
+        self._engine = engine(runtime)
+        self.invoker: Invoker | None = None
+        self._placer: Placer | None = None
         # the core holds the invoker and that the core's buffers: a circle that Python does not see
         weakref.finalize(self, self._scheduler.set_invoke, _no_graph).atexit = False
         self.board = "cpu"
         self.events: deque[Event] = deque(maxlen=_RECENT_EVENTS)
         self.on_event: Callable[[Event], None] | None = None
-        self._placer = Placer(self._scheduler, self.invoker, bundle, _weakly(self._remember))
         self._emulated: dict[str, str] = {}
+        if self._engine == "core":
+            self._use_core(flat_model.build(bundle))
+        else:
+            self._use_tflite()
         self._block = _checked_block_size(block)
         try:
             self._stream: Any = _core.Stream(self._scheduler, self._rate, self._block)
@@ -128,6 +134,7 @@ class Enhancer:
         block: int | None = None,
         require_signature: Key | None = None,
         faces: int = 1,
+        runtime: str | None = None,
     ) -> Enhancer:
         """Load a model and make everything ready; after this no block can fail for a configuration reason.
 
@@ -157,6 +164,10 @@ class Enhancer:
             that is not set, signatures are not looked at.
         faces : talkers to look at, 1..8, each shown by `see(..., face=k)` (E9). `process` then gives the joint
             track of those `selected`, `process_faces` one for each.
+        runtime : what runs the graphs of the stream: "core", the core's own int8 kernels, with which `process` lets
+            other threads of Python run while it works; "tflite", a TFLite package; "auto", TFLite for NPUs and
+            emulated boards, else the core where the bundle brings its image. By default what the environment
+            variable SEEHEAR_RUNTIME says (one of these, or a TFLite package by name), else "auto".
 
         Raises
         ------
@@ -165,7 +176,7 @@ class Enhancer:
         BoardError
             Unknown board; or with `emulate`, a graph that does not fit it.
         RuntimeUnavailableError
-            No TFLite runtime is installed.
+            No TFLite runtime is installed, and one is needed.
         InputError
             An argument is out of range.
 
@@ -175,18 +186,21 @@ class Enhancer:
         >>> enhancer = seehear.Enhancer.load(board="imx93", placement={"lips": "npu", "gate": "npu"})
         """
         target, emulated = delegates.parse_board(board, emulate)
+        npu = delegate is not None or placement is not None or (target is not None and bool(target.npus))
+        if npu or emulated:
+            runtime = _tflite(runtime)
         bundle = bundles.load(model, require_signature)
         if emulated and target is not None:
             if delegate is not None:
                 raise InputError("emulate: an emulated board runs on the processor, without a delegate")
             where = delegates.emulate(bundle, target, placement)
-        enhancer = cls(bundle, rate, strength, floor_db, visual_delay_ms, block, faces)
+        enhancer = cls(bundle, rate, strength, floor_db, visual_delay_ms, block, faces, runtime)
         enhancer.on_event = on_event
         if target is not None:
             enhancer.board = target.id
         if emulated:
             enhancer._emulated = where
-        elif target is not None or delegate is not None or placement is not None:
+        elif npu:
             enhancer.use_delegate(delegate, delegate_options, placement, deadline_ms)
         return enhancer
 
@@ -227,7 +241,22 @@ class Enhancer:
             raise InputError(f"deadline_ms: expected a time above 0, got {deadline_ms!r}")
         board, _ = delegates.parse_board(self.board, False)
         library = None if delegate is None else os.fspath(delegate)
-        self._placer.place(board, library, dict(options or {}), placement, deadline_ms / 1e3)
+        placer = self._placer
+        if placer is None:
+            _tflite(self._engine)
+            placer = self._use_tflite()
+        placer.place(board, library, dict(options or {}), placement, deadline_ms / 1e3)
+
+    def _use_core(self, image: bytes) -> None:
+        try:
+            self._scheduler.use_flat_model(image)
+        except ValueError as error:
+            raise BundleError(f"{self.bundle.source}: {error}") from error
+
+    def _use_tflite(self) -> Placer:
+        self.invoker = Invoker(self._scheduler, self.bundle)
+        self._placer = Placer(self._scheduler, self.invoker, self.bundle, _weakly(self._remember))
+        return self._placer
 
     # --- sound ---
 
@@ -310,7 +339,8 @@ class Enhancer:
             stream.reset()
             self._epoch += 1
             self._mistimed = False
-            self._placer.reset()
+            if self._placer is not None:
+                self._placer.reset()
             self._vision_times.clear()
             self._images = self._faces = 0
             for tracker in self._trackers.values():
@@ -680,7 +710,15 @@ class Enhancer:
     @property
     def placement(self) -> dict[str, str]:
         """Graph -> where it runs now: "cpu" or a delegate's library; emulated, where it would run."""
+        if self._placer is None:
+            return dict.fromkeys(self._scheduler.graph_names, delegates.CPU)
         return dict(self._emulated) or self._placer.placement
+
+    @property
+    def runtime(self) -> str:
+        """What runs the graphs: "core avx512-vnni", the core's kernels for this processor, or a TFLite package,
+        "ai_edge_litert 2.3.0"."""
+        return f"core {_core.net_kernel()}" if self.invoker is None else str(self.invoker.runtime)
 
     @property
     def stats(self) -> dict[str, float]:
@@ -693,7 +731,7 @@ class Enhancer:
         CPU had to answer, and NPUs given up. These three count since `load`: `reset` repairs no NPU.
         """
         times = list(self._vision_times)
-        used = self._placer.accelerators
+        used = self._placer.accelerators if self._placer is not None else []
         return {
             **self._scheduler.counters,
             "images": self._images,
@@ -717,8 +755,10 @@ class Enhancer:
         in peace; every call after it raises `StateError`. Readings stay. May be called again."""
         self._stream = None
         self._scheduler.set_invoke(_no_graph)
-        self.invoker.close()
-        self._placer.close()
+        if self.invoker is not None:
+            self.invoker.close()
+        if self._placer is not None:
+            self._placer.close()
         self._trackers.clear()
 
     def _open(self) -> Any:
@@ -733,6 +773,12 @@ class Enhancer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _tflite(runtime: str | None) -> str:
+    if engine(runtime) == "core":
+        raise InputError("runtime: expected tflite or auto for an NPU or an emulated board, got 'core'")
+    return "tflite"
 
 
 def _no_graph(_: int) -> bool:

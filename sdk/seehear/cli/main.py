@@ -36,6 +36,7 @@ from seehear.media.audio_files import SoundStream, open_audio, read_audio
 from seehear.media.media_writers import Pictures, check_sound_output, sound_writer
 from seehear.report.progress import progress
 from seehear.runtime import flat_model
+from seehear.runtime.tflite import ENGINES
 from seehear.sight.face_crops import opencv
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         "--model", default="default", help="name or path of a model bundle (default: default)"
     )
     keys.add_option(enhance)
+    _add_runtime(enhance)
     enhance.add_argument("--strength", type=float, default=1.0, help="0 = untouched .. 1 = full (default)")
     enhance.add_argument("--floor-db", type=float, help="least gain in dB (default: the model's)")
     enhance.add_argument("--visual-delay-ms", type=float,
@@ -157,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.set_defaults(run=_bench)
     bench.add_argument("--model", default="default")
     keys.add_option(bench)
+    _add_runtime(bench)
     bench.add_argument("--seconds", type=float, default=20.0, help="sound to measure on (default: 20)")
     bench.add_argument("--json", action="store_true", help="print the figures as JSON")
 
@@ -168,6 +171,11 @@ def _parser() -> argparse.ArgumentParser:
     boards_cli.add_commands(commands)
     flat_model.add_commands(commands)
     return parser
+
+
+def _add_runtime(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runtime", metavar="|".join(ENGINES),
+                        help="what runs the nets (default: SEEHEAR_RUNTIME, else auto)")  # fmt: skip
 
 
 def _version() -> str:
@@ -358,7 +366,7 @@ def _enhance_file(
         "rate": sound.rate,
         "channels": sound.channels,
         "model": enhancer.bundle.name,
-        "runtime": f"{enhancer.invoker.runtime.name} {enhancer.invoker.runtime.version}",
+        "runtime": enhancer.runtime,
         "pictures": images is not None,
         "face_seen": round(seen / count, 4),
         "gate": round(gates / count, 4),
@@ -411,10 +419,11 @@ def _clean(name: str, rate: int) -> np.ndarray:
 
 def _sentence(report: dict[str, Any]) -> str:
     face = f"face seen {100 * report['face_seen']:.0f} % of the time, mean gate {report['gate']:.2f}"
+    work = f"{report['compute_seconds']:.2f} s of work by {report['runtime'].split()[0]}"
     return (
         f"{report['input']} -> {report['output']}: {report['seconds']:.1f} s at {report['rate']} Hz"
         + (f", {report['channels']} channels mixed to one" if report["channels"] > 1 else "")
-        + f", {face if report['pictures'] else 'sound alone'}, {report['compute_seconds']:.2f} s of work"
+        + f", {face if report['pictures'] else 'sound alone'}, {work}"
     )
 
 
@@ -426,7 +435,9 @@ def _line(text: str) -> str:
 def _load(arguments: argparse.Namespace) -> Enhancer:
     from seehear.enhancer import Enhancer
 
-    return Enhancer.load(arguments.model, strength=arguments.strength, floor_db=arguments.floor_db)
+    return Enhancer.load(
+        arguments.model, strength=arguments.strength, floor_db=arguments.floor_db, runtime=arguments.runtime
+    )
 
 
 # --- info, bench, demo
@@ -485,7 +496,7 @@ def _bench(arguments: argparse.Namespace) -> int:
 
     if not 1 <= arguments.seconds <= 3600:
         raise InputError(f"--seconds: expected 1 to 3600, got {arguments.seconds:g}")
-    figures = benchmark.measure(arguments.model, arguments.seconds)
+    figures = benchmark.measure(arguments.model, arguments.seconds, arguments.runtime)
     print(json.dumps(figures) if arguments.json else benchmark.table(figures))
     return 0
 

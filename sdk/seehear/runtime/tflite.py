@@ -39,7 +39,10 @@ RUNTIMES: dict[str, str] = {
     "tensorflow": "tensorflow.lite",
 }
 
-#: Environment variable that forces one of `RUNTIMES`.
+#: What `seehear.Enhancer.load` takes as `runtime`.
+ENGINES = ("auto", "core", "tflite")
+
+#: Environment variable that chooses one of `ENGINES`, or TFLite and which of `RUNTIMES`.
 FORCE = "SEEHEAR_RUNTIME"
 
 
@@ -51,6 +54,9 @@ class Runtime:
     version: str
     interpreter: Callable[..., Any]
     module: Any
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
 
     def build(self, content: bytes, delegates: Sequence[Any] = ()) -> Any:
         """An interpreter of a graph, on one thread, ready to run; `content` must outlive it."""
@@ -153,6 +159,22 @@ def use(name: str) -> Runtime:
     return Runtime(name, str(getattr(parent, "__version__", "unknown")), module.Interpreter, module)
 
 
+def engine(asked: str | None) -> str:
+    """Which of `ENGINES` is meant; None leaves it to the environment.
+
+    Raises
+    ------
+    InputError
+        It is none of them.
+    """
+    if asked is None:
+        forced = os.environ.get(FORCE) or "auto"
+        return forced if forced in ENGINES else "tflite"
+    if asked not in ENGINES:
+        raise InputError(f"runtime: expected one of {', '.join(ENGINES)}, got {asked!r}")
+    return asked
+
+
 def discover(content: bytes) -> Runtime:
     """The first runtime that works, found out by building an interpreter.
 
@@ -167,10 +189,13 @@ def discover(content: bytes) -> Runtime:
         None works; the message says what happened to each.
     """
     forced = os.environ.get(FORCE, "")
+    if forced in ENGINES:
+        forced = ""
     if forced in _found:
         return _found[forced]
     if forced and forced not in RUNTIMES:
-        raise RuntimeUnavailableError(f"{FORCE}: expected one of {', '.join(RUNTIMES)}, got {forced!r}")
+        expected = ", ".join((*ENGINES, *RUNTIMES))
+        raise RuntimeUnavailableError(f"{FORCE}: expected one of {expected}, got {forced!r}")
     tried, advice = [], install("runtime")
     for name in [forced] if forced else RUNTIMES:
         try:
