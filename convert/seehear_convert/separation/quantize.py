@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from . import dsp
 from .data import SIDE, Store
-from .guide import FRAMES, GUIDE, backbone
+from .guide import GUIDE, backbone
 from .mixtures import Pictures
 from .train import BatchMaker, Config
 
@@ -191,7 +191,6 @@ def vision_error(run: Path, graphs: Path, store: Path, count: int = 32) -> dict[
     return {
         "pictures": len(numbers),
         "relative_rms": float(np.sqrt(np.mean((got - reference) ** 2)) / np.std(reference)),
-        "frames": FRAMES,
     }
 
 

@@ -130,8 +130,10 @@ def read_weights(path: Path, sha256: str = "") -> dict[str, NDArray[Any]]:
     Raises
     ------
     ValueError
-        The file has another hash, is damaged, or holds anything but tensors.
+        The file is missing, has another hash, is damaged, or holds anything but tensors.
     """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such weights file")
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if not found.startswith(sha256):
