@@ -20,6 +20,7 @@ from seehear.errors import (
     SeehearError,
     StateError,
 )
+from seehear.sample_clock import SampleClock
 
 if TYPE_CHECKING:
     from seehear.enhancer import Enhancer
@@ -36,6 +37,7 @@ __all__ = [
     "MissingExtraError",
     "OutputError",
     "RuntimeUnavailableError",
+    "SampleClock",
     "SeehearError",
     "StateError",
     "available_models",

@@ -29,6 +29,7 @@ from seehear.landmarks import LANDMARKS
 from seehear.runtime import delegates, flat_model
 from seehear.runtime.delegates import Placer
 from seehear.runtime.tflite import Invoker, engine
+from seehear.sample_clock import SampleClock
 
 #: What `enhance` takes as a video: a path, or (seconds, image) pairs in rising time.
 Video = str | os.PathLike[str] | Iterable[tuple[float, np.ndarray | None]]
@@ -104,6 +105,7 @@ class Enhancer:
             raise InputError(f"{error}") from error
         self._latency = int(self._stream.latency)
         self._in_kind: Callable[[np.ndarray], Any] = np.asarray
+        self._clock = SampleClock()
         self._trackers: dict[int, Any] = {}
         self._vision_lock = threading.Lock()
         self._epoch = 0
@@ -284,9 +286,11 @@ class Enhancer:
 
         What a signal handler raises meanwhile (Ctrl-C, say) comes out of here once the block is done.
         """
+        came = time.monotonic()
         stream = self._open()
         samples, in_kind = self._of_block(block)
         out = stream.process(samples)
+        self._clock.add(self._scheduler.now, came)
         self._in_kind = in_kind
         return in_kind(out)
 
@@ -315,9 +319,12 @@ class Enhancer:
         >>> enhancer = seehear.Enhancer.load(faces=2)
         >>> ann, bob = enhancer.process_faces(block)
         """
+        came = time.monotonic()
         stream = self._open()
         samples, self._in_kind = self._of_block(block)
-        return np.asarray(stream.process_faces(samples))
+        tracks = np.asarray(stream.process_faces(samples))
+        self._clock.add(self._scheduler.now, came)
+        return tracks
 
     def _of_block(self, block: Block) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
         samples, in_kind = _samples(block)
@@ -337,6 +344,7 @@ class Enhancer:
         stream = self._open()
         with self._vision_lock:
             stream.reset()
+            self._clock.reset()
             self._epoch += 1
             self._mistimed = False
             if self._placer is not None:
@@ -513,7 +521,7 @@ class Enhancer:
         Parameters
         ----------
         image : uint8 (height, width, 3) RGB or (height, width) gray, of any size.
-        t : when it was exposed, seconds on the sample clock.
+        t : when it was exposed, seconds on the sample clock: `clock.seconds(time.monotonic())` of that moment.
         face : whose picture it is, 0 to `faces` - 1: one talker and one camera, or one cut out of a picture of many.
 
         Returns
@@ -625,6 +633,16 @@ class Enhancer:
     def latency(self) -> int:
         """Samples at `rate` by which the output of `process` lags its input."""
         return self._latency
+
+    @property
+    def now(self) -> float:
+        """Seconds on the sample clock: sound enhanced since `reset`."""
+        return float(self._scheduler.now)
+
+    @property
+    def clock(self) -> SampleClock:
+        """What turns the time of a camera into `t` for `see`; `process` feeds it."""
+        return self._clock
 
     @property
     def strength(self) -> float:

@@ -40,6 +40,14 @@ def test_stream_blocks(wav: Path, make_video: Callable[..., Path]) -> None:
     assert "20.0 ms late" in text and re.search("2 s: face (no_face|late), gate 0.00", text)
 
 
+def test_camera_clock(wav: Path, make_video: Callable[..., Path]) -> None:
+    pytest.importorskip("cv2")
+    said = re.search(
+        r"2\.00 s of sound, (\d+) pictures in time", example("camera_clock.py", wav, make_video())
+    )
+    assert said and int(said[1]) > 0
+
+
 def test_own_landmarks(wav: Path, tmp_path: Path, landmarks: Callable[[float], np.ndarray]) -> None:
     np.save(tmp_path / "points.npy", np.stack([landmarks(i / 25) for i in range(50)]))
     example("own_landmarks.py", wav, tmp_path / "seen.wav", tmp_path / "points.npy")
