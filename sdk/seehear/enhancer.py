@@ -132,6 +132,7 @@ class Enhancer:
         delegate_options: Mapping[str, str] | None = None,
         placement: Mapping[str, str] | None = None,
         deadline_ms: float | None = None,
+        check: str = "some",
         on_event: Callable[[Event], None] | None = None,
         block: int | None = None,
         require_signature: Key | None = None,
@@ -154,7 +155,7 @@ class Enhancer:
             Choose at least the time from exposure until `see` returns.
         emulate : run on this computer's processor, with the board's limits enforced on every graph that would
             go to its NPU; "coral-usb:emulate" means the same.
-        delegate, delegate_options, placement, deadline_ms : see `use_delegate`.
+        delegate, delegate_options, placement, deadline_ms, check : see `use_delegate`.
         on_event : called with each `Event` as it is appended to `events`; it must return quickly, for
             `process` or `see` waits for it.
         block : samples of every block, a multiple of the hop at `rate` (160 at 16 kHz, 441 at 44.1 kHz). The
@@ -203,7 +204,7 @@ class Enhancer:
         if emulated:
             enhancer._emulated = where
         elif npu:
-            enhancer.use_delegate(delegate, delegate_options, placement, deadline_ms)
+            enhancer.use_delegate(delegate, delegate_options, placement, deadline_ms, check)
         return enhancer
 
     def use_delegate(
@@ -212,6 +213,7 @@ class Enhancer:
         options: Mapping[str, str] | None = None,
         placement: Mapping[str, str] | None = None,
         deadline_ms: float | None = None,
+        check: str = "some",
     ) -> None:
         """Put graphs on an NPU through a TFLite external delegate; between blocks, and again after a failure.
 
@@ -226,11 +228,13 @@ class Enhancer:
             the NPU. What is not named stays where it is.
         deadline_ms : time that the graphs on a delegate may take in one hop, all together; what comes later is
             answered by the CPU. By default 0.4 hops.
+        check : "some" compares the first answers of each graph, and one in 25 after them, with the CPU's; "all"
+            compares every one before it is heard, so that a wrong one never is.
 
         Raises
         ------
         InputError, BoardError
-            The placement names what is not there, or the deadline is not above 0.
+            The placement names what is not there, the deadline is not above 0, or `check` is neither.
 
         Examples
         --------
@@ -247,7 +251,7 @@ class Enhancer:
         if placer is None:
             _tflite(self._engine)
             placer = self._use_tflite()
-        placer.place(board, library, dict(options or {}), placement, deadline_ms / 1e3)
+        placer.place(board, library, dict(options or {}), placement, deadline_ms / 1e3, check)
 
     def _use_core(self, image: bytes) -> None:
         try:
@@ -745,8 +749,9 @@ class Enhancer:
         The core's counters (clamped samples, failed graphs, refused images ...) and
         `images`, `faces` : images shown, and those with a face;
         `vision_ms_mean`, `vision_ms_max` : time of finding landmarks over the last 1000 images;
-        `delegate_runs`, `delegate_failures`, `delegates_retired` : graphs run on NPUs, those of them that the
-        CPU had to answer, and NPUs given up. These three count since `load`: `reset` repairs no NPU.
+        `delegate_runs`, `delegate_failures`, `delegate_checked`, `delegate_late`, `delegates_retired` : graphs run
+        on NPUs, those of them that the CPU had to answer, that were compared with the CPU's answer, that did not
+        come in time, and NPUs given up. These count since `load`: `reset` repairs no NPU.
         """
         times = list(self._vision_times)
         used = self._placer.accelerators if self._placer is not None else []
@@ -758,6 +763,8 @@ class Enhancer:
             "vision_ms_max": 1e3 * max(times, default=0.0),
             "delegate_runs": sum(each.runs for each in used),
             "delegate_failures": sum(each.failures for each in used),
+            "delegate_checked": sum(each.checked for each in used),
+            "delegate_late": sum(each.late for each in used),
             "delegates_retired": sum(bool(each.retired) for each in used),
         }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { kOk = 0, kError = 1, kFloat32 = 1, kInt8 = 9, kFullyConnected = 9, kLogistic = 14, kMaxNodes = 8 };
@@ -167,7 +168,18 @@ static int PrepareKernel(Context* context, Node* node) {
   return kError;
 }
 
-static int Invoke(Context* context, Node* node) {
+// Processor time that this library has spent on answers: what an NPU would do without the processor.
+static double spent;
+
+double fake_npu_seconds(void) { return spent; }
+
+static double ThreadSeconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static int Answer(Context* context, Node* node) {
   Kernel* kernel = node->user_data;
   Plan* plan = kernel->delegate->data;
   const bool now = ++plan->calls >= plan->at;
@@ -191,6 +203,13 @@ static int Invoke(Context* context, Node* node) {
     if (now && Is(plan, "range")) ((float*)y->data)[y->bytes / 8] = 1e30f;
   }
   return kOk;
+}
+
+static int Invoke(Context* context, Node* node) {
+  const double begin = ThreadSeconds();
+  const int status = Answer(context, node);
+  spent += ThreadSeconds() - begin;
+  return status;
 }
 
 static int Prepare(Context* context, Delegate* delegate) {

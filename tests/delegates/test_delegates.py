@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import shutil
 import signal
@@ -33,7 +34,8 @@ Same = Callable[[np.ndarray, np.ndarray], None]
 #: Calls made before the first hop, if the lip net is placed.
 BEFORE = TRIALS * len(LIPS)
 
-FAULTS_AT_INVOKE = ("invoke", "hang", "zero", "rails", "frozen", "noise", "glitch")
+#: Misses at which a delegate with this fault is retired: a raise at once, the second wrong answer, the third late one.
+FAULTS_AT_INVOKE = {"invoke": 1, "hang": 3, "zero": 2, "rails": 2, "frozen": 2, "noise": 2}
 FAULTS_AT_LOAD = ("create", "prepare", "nothing")
 
 
@@ -106,23 +108,87 @@ def test_a_delegate_that_hangs_or_crashes_at_load_is_one_event(
 
 @pytest.mark.parametrize("fault", FAULTS_AT_INVOKE)
 @pytest.mark.parametrize("at", [1, 2, 14])
-def test_a_delegate_that_fails_in_a_hop_is_retired_within_it(
+def test_a_delegate_that_fails_is_retired_and_every_hop_is_the_cpus(
     model: Bundle, fake_npu: str, listen: Listen, by_cpu: np.ndarray, same: Same, fault: str, at: int
 ) -> None:
     enhancer = load(model, fake_npu, fault, at)
     same(listen(enhancer), by_cpu)
     stats = enhancer.stats
     assert lost(enhancer) == 0 and stats["hops"] == 100
-    assert stats["delegates_retired"] == stats["delegate_failures"] == 1
-    # an answer that stands still may still be right: then nobody is retired yet
-    assert stats["delegate_runs"] == at or (fault == "frozen" and stats["delegate_runs"] > at)
+    misses = FAULTS_AT_INVOKE[fault]
+    assert stats["delegates_retired"] == 1 and stats["delegate_failures"] == misses
+    assert stats["delegate_late"] == (misses if fault == "hang" else 0)
+    # an answer that stands still may still be right: then it is no miss
+    runs = at + misses - 1
+    assert stats["delegate_runs"] == runs or (fault == "frozen" and stats["delegate_runs"] > runs)
     (event,) = enhancer.events
     reason = {
         "invoke": "bus error", "hang": "no answer in 250 ms of a hop", "zero": "is constant", "rails": "out of range",
-        "frozen": "stay the same", "noise": "not those of the CPU", "glitch": "not those of the CPU",
+        "frozen": "stay the same", "noise": "not those of the CPU",
     }  # fmt: skip
+    assert misses == 1 or f", {misses} times in its last " in event.reason
     assert event.kind == "retired" and reason[fault] in event.reason and 0 < event.seconds < 1
     assert set(enhancer.placement.values()) == {"cpu"}
+
+
+def test_one_wrong_answer_is_not_heard_and_retires_nobody(
+    model: Bundle, fake_npu: str, listen: Listen, by_cpu: np.ndarray, same: Same
+) -> None:
+    enhancer = load(model, fake_npu, "glitch", at=14)
+    same(listen(enhancer), by_cpu)
+    assert enhancer.stats["delegate_failures"] == 1 and enhancer.placement["lips_1"] == fake_npu
+    assert not enhancer.events
+
+
+def test_a_late_answer_retires_nobody_and_the_next_one_is_heard(
+    model: Bundle, fake_npu: str, listen: Listen, by_cpu: np.ndarray, same: Same
+) -> None:
+    enhancer = load(model, fake_npu, "hang", at=5, hang_ms=400)
+    same(listen(enhancer), by_cpu)
+    stats = enhancer.stats
+    assert 1 <= stats["delegate_late"] == stats["delegate_failures"] < 3 and not enhancer.events
+    assert enhancer.placement["lips_1"] == fake_npu and stats["delegate_runs"] > 40
+
+
+def test_an_answer_that_is_right_is_the_one_heard(
+    unwatched: None, model: Bundle, fake_npu: str, listen: Listen, by_cpu: np.ndarray, same: Same
+) -> None:
+    """And the CPU is not asked again for what the NPU has answered."""
+    enhancer = load(model, fake_npu)
+    ran: list[int] = []
+    for name in LIPS:
+        lane = enhancer.invoker.runs[enhancer.scheduler.graph_names.index(name)]
+        run_cpu = lane._run_cpu
+        lane._run_cpu = lambda run_cpu=run_cpu: (ran.append(1), run_cpu())
+    same(listen(enhancer), by_cpu)
+    stats = enhancer.stats
+    assert stats["delegate_runs"] >= 40 and len(ran) == stats["delegate_checked"]
+    assert 2 <= stats["delegate_checked"] <= stats["delegate_runs"] / 10
+
+
+def test_every_answer_is_compared_on_demand(
+    unwatched: None, model: Bundle, fake_npu: str, listen: Listen
+) -> None:
+    enhancer = load(model, fake_npu, check="all")
+    listen(enhancer)
+    assert enhancer.stats["delegate_checked"] == enhancer.stats["delegate_runs"] > 40
+
+
+def test_an_answer_that_raises_late_retires_at_the_next_hop() -> None:
+    told: list[str] = []
+    go_on, hops = threading.Event(), itertools.count()
+
+    def late() -> None:
+        go_on.wait()
+        raise RuntimeError("bus error")
+
+    accelerator = delegates.Accelerator("npu", None, 0.01, lambda: next(hops), told.append)
+    assert accelerator.usable and not accelerator.run(lambda: None, late)
+    go_on.set()
+    while not told and accelerator.usable:  # the thread may need its time, which is counted as late
+        accelerator._deadline = PATIENT
+        accelerator.run(lambda: None, lambda: None)
+    assert told == ["bus error"]
 
 
 @pytest.mark.parametrize(("fault", "reason"), [("nan", "not finite"), ("range", "out of range")])
@@ -137,13 +203,13 @@ def test_float_answers_that_are_no_numbers_are_seen(
 
 
 @pytest.fixture()
-def costly_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Graphs so large that not every answer can be compared with the CPU's."""
-    monkeypatch.setattr(delegates, "_CHECK_SHARE", 1e-9)
+def unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graphs beyond the answers that are all compared."""
+    monkeypatch.setattr(delegates, "_FIRST", 0)
 
 
-def test_noise_of_a_large_graph_is_found_within_a_second(
-    costly_checks: None, model: Bundle, fake_npu: str, listen: Listen
+def test_noise_that_begins_later_is_found_within_a_second(
+    unwatched: None, model: Bundle, fake_npu: str, listen: Listen
 ) -> None:
     enhancer = load(model, fake_npu, "noise", at=3)
     listen(enhancer, 200)
@@ -151,8 +217,8 @@ def test_noise_of_a_large_graph_is_found_within_a_second(
     assert "not those of the CPU" in event.reason and event.seconds < 1.2
 
 
-def test_every_large_graph_has_its_turn_to_be_compared(
-    costly_checks: None, model: Bundle, fake_npu: str, listen: Listen, monkeypatch: pytest.MonkeyPatch
+def test_every_graph_has_its_turn_to_be_compared(
+    unwatched: None, model: Bundle, fake_npu: str, listen: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared = set()
     agrees = delegates.Lane._agrees
@@ -185,8 +251,9 @@ def test_the_graphs_of_a_hop_share_one_deadline(
     same(listen(enhancer), by_cpu)
     (event,) = enhancer.events
     assert event.kind == "retired" and "no answer in 250 ms of a hop" in event.reason
-    # three runs in the first hop, and three in the second, or less on a busy machine
-    assert enhancer.stats["delegate_runs"] in (4, 5, 6) and lost(enhancer) == 0
+    # three runs in the first hop, and up to three in those in which one is late
+    assert 4 <= enhancer.stats["delegate_runs"] <= 18 and lost(enhancer) == 0
+    assert enhancer.stats["delegate_late"] == enhancer.stats["delegate_failures"] == 3
 
 
 def test_a_new_stream_has_a_new_deadline(model: Bundle, fake_npu: str) -> None:
@@ -233,7 +300,7 @@ def test_a_thousand_failures_lose_no_hop(
     cpu, npu = Enhancer.load(model), Enhancer.load(model)
     cpu.visual_delay_ms = npu.visual_delay_ms = 0
     random = np.random.default_rng(5)
-    faults = FAULTS_AT_LOAD + FAULTS_AT_INVOKE
+    faults = (*FAULTS_AT_LOAD, *FAULTS_AT_INVOKE)
     expected, got = [], []
     failures = 0
     for block, points, t in talk(60_000):
@@ -273,7 +340,7 @@ def test_an_answer_that_comes_late_changes_nothing(
         if points is not None:
             enhancer.see_landmarks(points, t)
         out.append(enhancer.process(block))
-        if enhancer.events:
+        if enhancer.stats["delegate_late"]:
             time.sleep(0.002)  # the answer falls into one of these
     same(np.concatenate(out), by_cpu)
 
@@ -428,6 +495,7 @@ def test_a_board_loads_its_own_library_and_the_compiled_graphs(
         ({"board": "corstone-300"}, BoardError, "emulate it"),
         ({"board": "cpu:emulate"}, InputError, "expected a board to emulate"),
         ({"delegate": "lib.so", "deadline_ms": 0}, InputError, "above 0"),
+        ({"delegate": "lib.so", "check": "none"}, InputError, "expected 'some' or 'all', got 'none'"),
         ({"board": "coral-usb:emulate", "delegate": "lib.so"}, InputError, "without a delegate"),
     ],
 )

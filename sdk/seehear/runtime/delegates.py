@@ -3,9 +3,9 @@
 A delegate may raise, hang, or answer nonsense. Each graph on one therefore runs in a thread of its own on
 copies of the tensors: the runtime lets go of Python's lock while it invokes, so a call that hangs holds up
 that thread alone. What does not answer in time, or answers nonsense, is answered by the CPU graph within the
-same hop, from the same inputs (the recurrent state lives in the core, so nothing is lost), and the delegate
-is retired: left as it is, with its thread and its interpreters, because taking a stuck driver apart is one
-more way to hang or crash.
+same hop, from the same inputs (the recurrent state lives in the core, so nothing is lost). A delegate that
+does so repeatedly is retired: left as it is, with its thread and its interpreters, because taking a stuck
+driver apart is one more way to hang or crash.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -51,10 +52,12 @@ LOADING = 30.0
 # inputs on which a delegate must agree with the CPU before it is used
 _TRIALS = 32
 
-# In use, every answer is compared with the CPU's as long as that takes no more than this part of one core at one
-# run a hop; of larger graphs as many answers as fit into that, at least one in _RAREST.
-_CHECK_SHARE = 0.01
-_RAREST = 25
+# In use, the first answers of each graph are compared with the CPU's, and the first after a wrong one; then one in so many.
+_FIRST, _EVERY = 50, 25
+
+# A delegate is retired at so many misses among its last runs, or among its last answers that were compared. Anything
+# that shares the processor may make an answer late; nothing sound makes one wrong, but for a flipped bit.
+_LATE, _WRONG, _OF = 3, 2, 50
 
 # An answer agrees with the CPU's if it is no further away (rms) than this part of the CPU answer's own spread
 # plus this many steps of the tensor. NPUs that work are within 1 or 2 steps; noise is far beyond.
@@ -152,21 +155,34 @@ class Watch:
     def __init__(self) -> None:
         # the thread knows the queue only, so that an unused Watch can go, and take the thread along
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._out: _Job | None = None
         threading.Thread(target=_serve, args=(self._jobs,), name="seehear NPU", daemon=True).start()
-        self._stop = weakref.finalize(self, self._jobs.put, None)
-        self._stop.atexit = False  # a daemon ends with the process
+        weakref.finalize(self, self._jobs.put, None).atexit = False  # a daemon ends with the process
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is out that nobody has seen the end of."""
+        return self._out is not None
 
     def run(self, job: Callable[[], None], seconds: float) -> str | None:
-        """Run a job; "" if it ended, else what it raised; None if it did not end: use this no more then.
+        """Run a job; "" if it ended, else what it raised; None if it has not ended yet: `wait` before the next.
 
-        A signal handler may raise out of here; the job then goes on, and the next one waits for its end.
+        A signal handler may raise out of here; the job then goes on, and `wait` waits for its end.
         """
-        todo = _Job(job)
-        self._jobs.put(todo)
-        if not todo.done.acquire(timeout=seconds):
-            self._stop.detach()
+        self._out = _Job(job)
+        self._jobs.put(self._out)
+        return self.wait(seconds)
+
+    def wait(self, seconds: float) -> str | None:
+        """Wait for the job that is out, if one is; says what `run` says."""
+        job = self._out
+        if job is None:
+            return ""
+        # a second look: the answer may have come while this thread waited for Python's lock
+        if not job.done.acquire(timeout=seconds) and not job.done.acquire(blocking=False):
             return None
-        return todo.error
+        self._out = None
+        return job.error
 
 
 class _Job:
@@ -203,7 +219,9 @@ class Accelerator:
     Attributes
     ----------
     graphs : what was built with the delegate.
-    runs, failures : how often graphs were run on it, and how often the CPU answered in its place.
+    watch : the thread.
+    runs, failures : how often graphs were to run on it, and how often the CPU answered in its place.
+    checked, late : how many answers were compared with the CPU's, and how many did not come in time.
     retired : why it is no longer used; "" while it is.
     """
 
@@ -218,25 +236,59 @@ class Accelerator:
         self.name = name
         self.delegate = delegate
         self.graphs: list[Graph] = []
-        self.runs = self.failures = 0
+        self.watch = Watch()
+        self.runs = self.failures = self.checked = self.late = 0
         self.retired = ""
         self._deadline, self._left = deadline, deadline
         self._clock, self._hop = clock, -1.0
         self._on_retire = on_retire
-        self._watch = Watch()
+        self._on_time: deque[bool] = deque(maxlen=_OF)
+        self._right: deque[bool] = deque(maxlen=_OF)
 
-    def run(self, job: Callable[[], None], seconds: float | None = None) -> str:
-        """Run a job on the watched thread, in what is left of the hop's time; "" or what went wrong."""
-        self.runs += 1
-        if seconds is not None:
-            failure = self._watch.run(job, seconds)
-            return f"gave no answer in {seconds:g} s" if failure is None else failure
+    @property
+    def usable(self) -> bool:
+        """False once it is retired, and for the rest of a hop whose time was not enough for it."""
         if self._clock() != self._hop:
             self._hop, self._left = self._clock(), self._deadline
+        return not self.retired and self._left > 0
+
+    def run(self, fill: Callable[[], None], job: Callable[[], None]) -> bool:
+        """Run a job on the watched thread, in what is left of the hop's time; False if the CPU must answer.
+
+        A job of an earlier hop that is still out is waited for first, so `fill`, which sets the inputs of this
+        one, is called when none reads them.
+        """
+        self.runs += 1
         begin = time.perf_counter()
-        failure = self._watch.run(job, max(0.0, self._left))
+        failure = self.watch.wait(self._left)
+        if failure == "":
+            fill()
+            failure = self.watch.run(job, max(0.0, self._left - (time.perf_counter() - begin)))
         self._left -= time.perf_counter() - begin
-        return f"gave no answer in {1e3 * self._deadline:.3g} ms of a hop" if failure is None else failure
+        self._on_time.append(failure is not None)
+        if failure is None:
+            self._left = 0.0
+            self.late += 1
+            self._miss(
+                self._on_time, _LATE, f"gave no answer in {1e3 * self._deadline:.3g} ms of a hop", "runs"
+            )
+        elif failure:
+            self.failures += 1
+            self.retire(failure)
+        return failure == ""
+
+    def compared(self, wrong: str) -> None:
+        """An answer was compared with the CPU's: what was wrong with it, "" if nothing."""
+        self.checked += 1
+        self._right.append(not wrong)
+        if wrong:
+            self._miss(self._right, _WRONG, wrong, "compared answers")
+
+    def _miss(self, last: deque[bool], limit: int, reason: str, what: str) -> None:
+        self.failures += 1
+        count = len(last) - sum(last)
+        if count >= limit:
+            self.retire(f"{reason}, {count} times in its last {len(last)} {what}")
 
     def reset(self) -> None:
         """A new stream: its hops are others, though they have the same times."""
@@ -244,20 +296,19 @@ class Accelerator:
 
     def retire(self, reason: str) -> None:
         """Use it no more."""
-        self.failures += 1
         self.retired = reason
         self.keep()
         self._on_retire(reason)
 
     def close(self) -> None:
-        """Let go of the delegate and what was built with it, unless it failed."""
-        if not self.retired:
+        """Let go of the delegate and what was built with it, unless it failed or has yet to answer."""
+        if not self.retired and not self.watch.busy:
             self.graphs.clear()
             self.delegate = None
 
     def keep(self) -> None:
         """Never take apart what a failed driver may still be using."""
-        keep_forever((self.delegate, self.graphs, self._watch))
+        keep_forever((self.delegate, self.graphs, self.watch))
 
 
 class Lane:
@@ -270,7 +321,7 @@ class Lane:
     cpu : the same graph on the CPU.
     run_cpu : runs `cpu` on the scheduler's buffers.
     buffer : tensor name -> the scheduler's buffer.
-    hop : seconds of a hop.
+    check_all : compare every answer with the CPU's.
     """
 
     def __init__(
@@ -280,71 +331,73 @@ class Lane:
         cpu: Graph,
         run_cpu: Callable[[], None],
         buffer: Callable[[str], np.ndarray],
-        hop: float,
+        check_all: bool,
     ) -> None:
         self._accelerator = accelerator
         self._graph, self._cpu = graph, cpu
         self._run_cpu = run_cpu
         # copies: a call that comes back late must find nothing of the hop that is then being made
         own = {name: np.zeros(t.shape, t.dtype) for name, t in {**graph.inputs, **graph.outputs}.items()}
-        self._job = graph.bind(own.__getitem__)
+        self._run_npu = graph.bind(own.__getitem__)
         self._inputs = [(own[name], buffer(name)) for name in graph.inputs]
         self._outputs = [(name, own[name], buffer(name)) for name in graph.outputs]
         self._last = self._now()
-        self._hop = hop
-        self._every, self._unchecked = 1, 0
+        self._check_all = check_all
+        self._answers = 0  # since the last wrong one
 
     def __call__(self) -> None:
         """Run the graph on the NPU, or within the same call on the CPU."""
         accelerator = self._accelerator
-        if accelerator.retired:
+        if not accelerator.usable or not accelerator.run(self._fill, self._invoke):
             self._run_cpu()
             return
+        doubt = self._doubt()
+        if doubt or self._check_all or self._answers < _FIRST or self._answers % _EVERY == 0:
+            self._run_cpu()
+            agrees = self._agrees()
+            accelerator.compared("" if agrees else doubt or "its answers are not those of the CPU")
+            if not agrees:
+                self._answers = 0
+                return
+        self._answers += 1
+        for _, own, shared in self._outputs:
+            shared[...] = own
+
+    def _invoke(self) -> None:
+        """What the watched thread runs: while it does, it keeps lane, accelerator and delegate alive."""
+        self._run_npu()
+
+    def _fill(self) -> None:
         for own, shared in self._inputs:
             own[...] = shared
-        failure = accelerator.run(self._job)
-        doubt = failure or self._doubt()
-        self._unchecked += 1
-        if not doubt and self._unchecked < self._every:
-            for _, own, shared in self._outputs:
-                shared[...] = own
-            return
-        self._unchecked = 0
-        self._run_cpu()
-        if failure or not self._agrees():
-            accelerator.retire(doubt or "its answers are not those of the CPU")
 
     def try_out(self) -> str:
-        """Compare answers with the CPU's, on inputs large and small; "" or why the delegate cannot be used.
-
-        Made once, at load; also finds out what a comparison costs here, and so how many the hops can have.
-        """
+        """Compare answers with the CPU's, on inputs large and small, once at load; "" or why the delegate cannot be used."""
         random = np.random.default_rng(0)
         shared = {
             name: np.empty(t.shape, t.dtype) for name, t in {**self._cpu.inputs, **self._cpu.outputs}.items()
         }
         run_cpu = self._cpu.bind(shared.__getitem__)
-        seconds, cost = WARM_UP, math.inf
+        seconds = WARM_UP
         for trial in range(_TRIALS):
             for (name, tensor), (own, _) in zip(self._graph.inputs.items(), self._inputs, strict=True):
                 own[...] = shared[name][...] = _any_input(tensor, random, trial)
             begin = time.perf_counter()
-            failure = self._accelerator.run(self._job, max(0.0, seconds))
+            failure = self._accelerator.watch.run(self._invoke, max(0.0, seconds))
+            if failure is None:
+                failure = f"gave no answer in {seconds:g} s"
             if failure:
                 return f"graph {self._graph.name}: {failure}"
             seconds -= time.perf_counter() - begin
-            begin = time.perf_counter()
             run_cpu()
             for name, own, _ in self._outputs:
                 if not _near(self._cpu, name, own, shared[name]):
                     return f"graph {self._graph.name}: its answers are not those of the CPU (output {name})"
-            cost = min(cost, time.perf_counter() - begin)
-        self._every = min(_RAREST, math.ceil(cost / (_CHECK_SHARE * self._hop)))
         self._last = self._now()
         return ""
 
-    def _now(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        return [own.copy() for own, _ in self._inputs], [own.copy() for _, own, _ in self._outputs]
+    def _now(self) -> tuple[list[bytes], list[bytes]]:
+        return [own.tobytes() for own, _ in self._inputs], [own.tobytes() for _, own, _ in self._outputs]
 
     def _agrees(self) -> bool:
         return all(_near(self._cpu, name, own, shared) for name, own, shared in self._outputs)
@@ -353,24 +406,22 @@ class Lane:
         """Why the answer may be nonsense; the CPU then decides. "" if it looks like an answer."""
         before, self._last = self._last, self._now()
         for name, own, _ in self._outputs:
+            low, high = own.min(), own.max()  # NaN if one is in it
             if own.dtype.kind == "f":
-                if not np.isfinite(own).all():
+                if not (np.isfinite(low) and np.isfinite(high)):
                     return f"output {name} is not finite"
-                if np.abs(own).max() > _LARGEST:
+                if max(-low, high) > _LARGEST:
                     return f"output {name} is out of range"
             else:
                 limits = np.iinfo(own.dtype)
-                if 2 * np.count_nonzero((own == limits.min) | (own == limits.max)) > own.size:
+                at_limits = low == limits.min or high == limits.max
+                if at_limits and 2 * np.count_nonzero((own == limits.min) | (own == limits.max)) > own.size:
                     return f"output {name} is out of range (at the limits of {own.dtype})"
-            if own.size > 1 and own.min() == own.max():
+            if own.size > 1 and low == high:
                 return f"output {name} is constant"
-        if _same(self._last[1], before[1]) and not _same(self._last[0], before[0]):
+        if self._last[1] == before[1] and self._last[0] != before[0]:
             return "its outputs stay the same while its inputs change"
         return ""
-
-
-def _same(now: list[np.ndarray], before: list[np.ndarray]) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(now, before, strict=True))
 
 
 def _any_input(tensor: Tensor, random: np.random.Generator, trial: int) -> np.ndarray:
@@ -571,6 +622,7 @@ class Placer:
         options: Mapping[str, str],
         placement: Mapping[str, str] | None,
         deadline: float,
+        check: str,
     ) -> None:
         """Put graphs on NPUs; what cannot be put there stays on the CPU and is told as an event.
 
@@ -582,14 +634,17 @@ class Placer:
         placement : graph or network -> "npu", an NPU family, or "cpu"; by default `boards.default_placement`.
             What is not named stays where it is.
         deadline : seconds that the runs on a delegate may take in one hop.
+        check : "some" or "all" answers are compared with the CPU's.
 
         Without `placement` the graphs of the lip net that fit are placed, and an event tells of the others.
 
         Raises
         ------
         InputError, BoardError
-            The placement names what is not there.
+            The placement names what is not there; `check` is neither.
         """
+        if check not in ("some", "all"):
+            raise InputError(f"check: expected 'some' or 'all', got {check!r}")
         plan = self._plan(board, library, placement)
         for name, target in parse_placement(self._bundle, placement or {}).items():
             if target == CPU:
@@ -598,7 +653,7 @@ class Placer:
             profile = None if board is None or family == "npu" else boards.get_family(family)
             tell = partial(_tell, self._on_event, self._scheduler, graphs)
             try:
-                self._put(board, profile, library, options, graphs, deadline, tell)
+                self._put(board, profile, library, options, graphs, deadline, check == "all", tell)
             except DelegateError as error:
                 tell("unavailable", library or (profile.name if profile else family), str(error))
 
@@ -661,6 +716,7 @@ class Placer:
         options: Mapping[str, str],
         graphs: list[str],
         deadline: float,
+        check_all: bool,
         tell: Callable[[str, str, str], None],
     ) -> None:
         libraries: Iterable[str] = [library] if library else ()
@@ -678,26 +734,27 @@ class Placer:
         clock = partial(getattr, self._scheduler, "now")
         accelerator = Accelerator(name, delegate, deadline, clock, partial(tell, "retired", name))
         try:
-            lanes = {graph: self._lane(accelerator, graph, compiled.get(graph)) for graph in graphs}
+            lanes = {
+                graph: self._lane(accelerator, graph, compiled.get(graph), check_all) for graph in graphs
+            }
         except SeehearError as error:
             accelerator.keep()
             keep_forever(error)  # its traceback may hold a half-built interpreter
             raise DelegateError(str(error)) from error
-        accelerator.runs = 0  # from here on the application's
         self.accelerators.append(accelerator)
         for graph, lane in lanes.items():
             self._invoker.runs[self._scheduler.graph_names.index(graph)] = lane
             self._where[graph] = accelerator
 
-    def _lane(self, accelerator: Accelerator, name: str, compiled: bytes | None) -> Lane:
+    def _lane(self, accelerator: Accelerator, name: str, compiled: bytes | None, check_all: bool) -> Lane:
         graph = Graph(self._bundle, name, [accelerator.delegate], compiled)
         accelerator.graphs.append(graph)
         if not graph.delegated:
             raise DelegateError(f"it takes no operator of graph {name}: `seehear boards explain` may say why")
         number = self._scheduler.graph_names.index(name)
         buffer = partial(self._scheduler.buffer, number)
-        hop = self._bundle.hop / self._bundle.rate
-        lane = Lane(accelerator, graph, self._invoker.graphs[number], self._cpu_runs[number], buffer, hop)
+        cpu, run_cpu = self._invoker.graphs[number], self._cpu_runs[number]
+        lane = Lane(accelerator, graph, cpu, run_cpu, buffer, check_all)
         wrong = lane.try_out()
         if wrong:
             raise DelegateError(wrong)
