@@ -8,14 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "bindings/arrays.h"
 #include "firmware/c_api.h"
 
 namespace py = pybind11;
 
 namespace seehear::bindings {
 namespace {
-
-using FloatArray = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
 // Far above any model; the image says how much of it is needed, except while that is being found out.
 constexpr size_t kMostMemory = 64 << 20;
