@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seehear.bundle import find_model
-from seehear.demo.clip import si_sdr
+from seehear.report.metrics import si_sdr
 
 from .data.corpus import IMAGE_RATE
 

@@ -15,7 +15,7 @@ import pystoi
 import soundfile
 
 import seehear
-from seehear.demo.clip import si_sdr
+from seehear.report.metrics import si_sdr
 from seehear_convert import dsp
 from seehear_convert.training.perceptual import Perception, targets
 

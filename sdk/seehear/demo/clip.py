@@ -20,6 +20,7 @@ import numpy as np
 from seehear.errors import MissingExtraError, install
 from seehear.media.audio_files import read_audio, write_wav
 from seehear.media.video_files import frames
+from seehear.report.metrics import si_sdr
 from seehear.sight.face_crops import opencv
 
 if TYPE_CHECKING:
@@ -189,13 +190,6 @@ def write_clip(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray) ->
             container.mux(audio.encode(frame))
         container.mux(audio.encode(None))
     partial.replace(path)
-
-
-def si_sdr(estimate: np.ndarray, clean: np.ndarray) -> float:
-    """Scale-invariant signal-to-distortion ratio, dB; both float [n], means removed."""
-    estimate, clean = estimate - estimate.mean(), clean - clean.mean()
-    target = clean * (estimate @ clean) / (clean @ clean + 1e-20)
-    return float(10 * np.log10((target @ target + 1e-20) / (((estimate - target) ** 2).sum() + 1e-20)))
 
 
 @dataclass
