@@ -268,8 +268,9 @@ def test_bench_measures_every_stage(capsys: Capture) -> None:
     assert (figures["delay_ms"], figures["delay_any_block_ms"]) == (20.0, 29.94)
     assert set(figures["audio_only"]["stages"]) == {"hop", "core", "audio net"}
     assert {"lips net", "gate net"} <= set(figures["with_face"]["stages"])
+    assert set(figures["faces"]["hop"]) == {"1", "2", "3"} and figures["faces"]["each_further"] > 0
     assert run("bench", "--seconds", 1) == 0
-    assert "us per hop" in capsys.readouterr().out
+    assert "us per hop; each further face" in capsys.readouterr().out
     assert "--seconds" in failed(capsys, 2, "bench", "--seconds", 0)
 
 

@@ -22,6 +22,9 @@ from seehear.runtime.tflite import engine
 # hops before the clock starts: caches, branch predictors and lazy allocations settle
 _WARM_UP = 200
 
+# talkers looked at to tell what a further one costs
+_FACES = (1, 2, 3)
+
 # run in a fresh interpreter: import, load, enhance a WAV, as a user's process does
 _FRESH = """
 import json, sys, time
@@ -78,6 +81,7 @@ def measure(model: str = "default", seconds: float = 20.0, runtime: str | None =
         Microseconds per hop (p50, p99, max) of each stage for sound alone and with a face, start-up seconds,
         peak RSS. "nets" include Python's part of calling them; the lip net's time is spread over the hops of
         an image. The core's own kernels are part of the hop: they have no figures of their own here.
+        "faces": microseconds of a whole hop with 1, 2 and 3 faces in sight, and of each further face.
     """
     bundle = bundles.load(model)
     runtime = engine(runtime)
@@ -91,6 +95,7 @@ def measure(model: str = "default", seconds: float = 20.0, runtime: str | None =
     }
     if bundle.has_vision:
         figures["with_face"] = _stages(bundle, seconds, runtime, face=True)
+        figures["faces"] = _faces(bundle, seconds, runtime)
     return {**figures, **fresh_process(bundle, seconds, runtime)}
 
 
@@ -139,6 +144,36 @@ def _stages(bundle: Bundle, seconds: float, runtime: str, face: bool) -> dict[st
     }
 
 
+def _faces(bundle: Bundle, seconds: float, runtime: str) -> dict[str, Any]:
+    """Microseconds per hop with some faces, all in sight, and of each further one: hop by hop in turns, so that what else
+    the machine does meets all alike."""
+    enhancers = [Enhancer.load(bundle, faces=faces, runtime=runtime) for faces in _FACES]
+    random = np.random.default_rng(0)
+    masks = bundle.manifest["visual"]["masks_per_image"]
+    warm_up, images = _WARM_UP // masks, max(1, int(seconds * bundle.rate / bundle.hop) // masks)
+    blocks = (0.1 * random.standard_normal((warm_up + images, masks, bundle.hop))).astype(np.float32)
+    out = np.empty(bundle.hop, np.float32)
+    landmarks = (100 * random.standard_normal((50, 2))).astype(np.float32)
+    spent = np.zeros((len(blocks), len(enhancers)))
+    for image, hops in enumerate(blocks):
+        moved = landmarks + random.standard_normal(landmarks.shape).astype(np.float32)
+        for enhancer in enhancers:
+            for face in range(enhancer.faces):
+                enhancer.see_landmarks(moved, enhancer.now, face)
+        for block in hops:
+            for k, enhancer in enumerate(enhancers):
+                begin = time.perf_counter_ns()
+                enhancer.scheduler.process(block, out)
+                spent[image, k] += time.perf_counter_ns() - begin
+    # the lip net runs once an image: the hops of one belong together
+    per_hop = np.median(spent[warm_up:], axis=0) / masks / 1e3
+    further = (per_hop[-1] - per_hop[0]) / (_FACES[-1] - _FACES[0])
+    return {
+        "hop": {str(faces): round(float(us), 2) for faces, us in zip(_FACES, per_hop, strict=True)},
+        "each_further": round(float(further), 2),
+    }
+
+
 def _spread(values: np.ndarray) -> dict[str, float]:
     return {
         "p50": round(float(np.median(values)), 2),
@@ -179,4 +214,9 @@ def table(figures: dict[str, Any]) -> str:
         lines.append(f"  {'us':12}{'p50':>9}{'p99':>9}{'max':>9}")
         for stage, spread in part["stages"].items():
             lines.append(f"  {stage:12}{spread['p50']:9.1f}{spread['p99']:9.1f}{spread['max']:9.1f}")
+    if "faces" in figures:
+        hops = ", ".join(f"{faces} {us:.1f}" for faces, us in figures["faces"]["hop"].items())
+        lines.append(
+            f"\nfaces in sight: {hops} us per hop; each further face {figures['faces']['each_further']:.1f} us"
+        )
     return "\n".join(lines)
