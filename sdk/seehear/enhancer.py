@@ -26,8 +26,8 @@ from seehear.bundle.keys import Key
 from seehear.errors import BundleError, InputError, StateError
 from seehear.events import Event, tell
 from seehear.landmarks import LANDMARKS
-from seehear.runtime import delegates, flat_model
-from seehear.runtime.delegates import Placer
+from seehear.runtime import emulation, flat_model
+from seehear.runtime.placement import CPU, DEADLINE, Placer, parse_board
 from seehear.runtime.tflite import Invoker, engine
 from seehear.sample_clock import SampleClock
 
@@ -188,7 +188,7 @@ class Enhancer:
         >>> enhancer = seehear.Enhancer.load(rate=48000)
         >>> enhancer = seehear.Enhancer.load(board="imx93", placement={"lips": "npu", "gate": "npu"})
         """
-        target, emulated = delegates.parse_board(board, emulate)
+        target, emulated = parse_board(board, emulate)
         npu = delegate is not None or placement is not None or (target is not None and bool(target.npus))
         if npu or emulated:
             runtime = _tflite(runtime)
@@ -196,7 +196,7 @@ class Enhancer:
         if emulated and target is not None:
             if delegate is not None:
                 raise InputError("emulate: an emulated board runs on the processor, without a delegate")
-            where = delegates.emulate(bundle, target, placement)
+            where = emulation.emulate(bundle, target, placement)
         enhancer = cls(bundle, rate, strength, floor_db, visual_delay_ms, block, faces, runtime)
         enhancer.on_event = on_event
         if target is not None:
@@ -242,10 +242,10 @@ class Enhancer:
         """
         self._open()
         if deadline_ms is None:
-            deadline_ms = 1e3 * delegates.DEADLINE * self.bundle.hop / self.bundle.rate
+            deadline_ms = 1e3 * DEADLINE * self.bundle.hop / self.bundle.rate
         if not np.isfinite(deadline_ms) or deadline_ms <= 0:
             raise InputError(f"deadline_ms: expected a time above 0, got {deadline_ms!r}")
-        board, _ = delegates.parse_board(self.board, False)
+        board, _ = parse_board(self.board, False)
         library = None if delegate is None else os.fspath(delegate)
         placer = self._placer
         if placer is None:
@@ -733,7 +733,7 @@ class Enhancer:
     def placement(self) -> dict[str, str]:
         """Graph -> where it runs now: "cpu" or a delegate's library; emulated, where it would run."""
         if self._placer is None:
-            return dict.fromkeys(self._scheduler.graph_names, delegates.CPU)
+            return dict.fromkeys(self._scheduler.graph_names, CPU)
         return dict(self._emulated) or self._placer.placement
 
     @property

@@ -23,8 +23,12 @@ import pytest
 from seehear import Enhancer
 from seehear.bundle import Bundle, write_bundle
 from seehear.errors import BoardError, InputError
-from seehear.runtime import delegates
-from seehear.runtime.delegates import DelegateEvent, Watch
+from seehear.runtime import accelerator as accelerators
+from seehear.runtime import lane as lanes
+from seehear.runtime.accelerator import Accelerator
+from seehear.runtime.lane import Lane
+from seehear.runtime.placement import DelegateEvent
+from seehear.runtime.watchdog import Watch
 
 from .conftest import LIPS, PATIENT, TRIALS
 
@@ -95,7 +99,7 @@ def test_a_delegate_that_hangs_or_crashes_at_load_is_one_event(
     model: Bundle, fake_npu: str, listen: Listen, by_cpu: np.ndarray, fault: str, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(delegates, "LOADING", 60.0 if fault == "crash" else 2.0)
+    monkeypatch.setattr(accelerators, "LOADING", 60.0 if fault == "crash" else 2.0)
     library = shutil.copy(fake_npu, tmp_path / "libnew.so")  # not one that this process has loaded before
     if fault == "constructor":
         monkeypatch.setenv("FAKE_NPU_HANGS", "1")
@@ -182,7 +186,7 @@ def test_an_answer_that_raises_late_retires_at_the_next_hop() -> None:
         go_on.wait()
         raise RuntimeError("bus error")
 
-    accelerator = delegates.Accelerator("npu", None, 0.01, lambda: next(hops), told.append)
+    accelerator = Accelerator("npu", None, 0.01, lambda: next(hops), told.append)
     assert accelerator.usable and not accelerator.run(lambda: None, late)
     go_on.set()
     while not told and accelerator.usable:  # the thread may need its time, which is counted as late
@@ -205,7 +209,7 @@ def test_float_answers_that_are_no_numbers_are_seen(
 @pytest.fixture()
 def unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Graphs beyond the answers that are all compared."""
-    monkeypatch.setattr(delegates, "_FIRST", 0)
+    monkeypatch.setattr(lanes, "_FIRST", 0)
 
 
 def test_noise_that_begins_later_is_found_within_a_second(
@@ -221,13 +225,13 @@ def test_every_graph_has_its_turn_to_be_compared(
     unwatched: None, model: Bundle, fake_npu: str, listen: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared = set()
-    agrees = delegates.Lane._agrees
+    agrees = Lane._agrees
 
-    def noted(lane: delegates.Lane) -> bool:
+    def noted(lane: Lane) -> bool:
         compared.add(lane._graph.name)
         return agrees(lane)
 
-    monkeypatch.setattr(delegates.Lane, "_agrees", noted)
+    monkeypatch.setattr(Lane, "_agrees", noted)
     enhancer = load(model, fake_npu, placement={"audio": "npu", "gate": "npu"})  # five runs a hop
     listen(enhancer)
     assert compared == {"audio_1", "audio_2", "audio_out", "gate_1", "gate_out"} and not enhancer.events

@@ -72,7 +72,7 @@ class Runtime:
         return interpreter
 
     def load_delegate(self, library: str, options: Mapping[str, str]) -> Any:
-        """Load an external delegate; raises whatever the runtime raises (`seehear.runtime.delegates` explains it)."""
+        """Load an external delegate; raises whatever the runtime raises (`seehear.runtime.accelerator` explains it)."""
         return self._extra("load_delegate")(library, dict(options))
 
     def try_delegate(
@@ -396,7 +396,7 @@ class Invoker:
     ----------
     graphs : the graphs on the CPU, by number.
     runs : by number, the function that runs a graph on the scheduler's buffers: at first on the CPU;
-        `seehear.runtime.delegates` puts others in their place and takes them out again.
+        `seehear.runtime.placement` puts others in their place and takes them out again.
     runtime : the `Runtime` in use.
     """
 

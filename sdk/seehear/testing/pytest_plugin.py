@@ -195,7 +195,7 @@ def emulated_board(pytestconfig: pytest.Config) -> Callable[..., Enhancer]:
 
     def load(board: str | None = None, **arguments: Any) -> Enhancer:
         from seehear.enhancer import Enhancer
-        from seehear.runtime.delegates import BOARD
+        from seehear.runtime.placement import BOARD
 
         named = board or pytestconfig.getoption("--seehear-board") or os.environ.get(BOARD) or DEFAULT_BOARD
         return Enhancer.load(board=named.partition(":")[0], emulate=True, **arguments)
