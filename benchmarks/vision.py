@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from seehear import Enhancer
-from seehear.demo import clip as demo
+from seehear.demo import talking_head as demo
 
 SIZES = ((480, 360), (640, 480), (1280, 960), (1920, 1080), (1920, 1440))
 GOAL_MS, GOAL_FIRST_MS, GOAL_HEIGHT = 2.0, 60.0, 1080

@@ -29,7 +29,7 @@ def write_video() -> Callable[..., None]:
     av = pytest.importorskip("av")
     pytest.importorskip("cv2")
     pytest.importorskip("skimage")
-    from seehear.demo import clip as demo
+    from seehear.demo import talking_head as demo
 
     still = demo.portrait()
 

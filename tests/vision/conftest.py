@@ -9,7 +9,7 @@ cv2 = pytest.importorskip("cv2")
 pytest.importorskip("skimage")
 
 from seehear import bundle  # noqa: E402
-from seehear.demo import clip as demo  # noqa: E402
+from seehear.demo import talking_head as demo  # noqa: E402
 from seehear.sight.face_tracker import FaceTracker  # noqa: E402
 
 

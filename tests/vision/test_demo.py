@@ -10,32 +10,33 @@ pytest.importorskip("cv2")
 pytest.importorskip("skimage")
 
 from seehear.demo import clip as demo
+from seehear.demo import talking_head
 from seehear.media.audio_files import read_audio
 from seehear.report.metrics import si_sdr
 
 
 def kept(name: str) -> np.ndarray:
     sound = read_audio(Path(str(files("seehear") / "assets" / f"demo_{name}.wav")))
-    assert sound.rate == demo.RATE
+    assert sound.rate == talking_head.RATE
     return sound.samples
 
 
 def test_the_kept_recordings_are_of_one_length_and_hold_sound() -> None:
     speech, babble = kept("speech"), kept("babble")
-    assert len(speech) == len(babble) > 5 * demo.RATE
+    assert len(speech) == len(babble) > 5 * talking_head.RATE
     assert speech.std() > 0.01 and babble.std() > 0.01
 
 
 def test_the_mouth_is_closed_in_silence_and_moves_with_speech() -> None:
-    assert not demo.mouth_moves(np.zeros(demo.RATE))[:, 0].any()
-    moves = demo.mouth_moves(kept("speech"))
+    assert not talking_head.mouth_moves(np.zeros(talking_head.RATE))[:, 0].any()
+    moves = talking_head.mouth_moves(kept("speech"))
     assert 0 <= moves[:, 0].min() < 0.05 and 0.3 < moves[:, 0].max() <= 1
     assert np.abs(moves[:, 1]).max() <= 1
 
 
 def test_a_wider_opening_shows_a_darker_mouth_and_leaves_the_eyes_alone() -> None:
-    still = demo.portrait()
-    faces = [demo.speaking_face(still, opening, 0.0).astype(float) for opening in (0.1, 0.4, 0.7)]
+    still = talking_head.portrait()
+    faces = [talking_head.speaking_face(still, opening, 0.0).astype(float) for opening in (0.1, 0.4, 0.7)]
     dark = [face[205:250, 150:210].mean() for face in faces]
     assert dark[0] > dark[1] > dark[2]
     assert all(np.array_equal(face[:180], faces[0][:180]) for face in faces)

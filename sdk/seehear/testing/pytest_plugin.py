@@ -155,7 +155,7 @@ def fixed_clip() -> Clip:
     """The clip behind the fixture `seehear_clip`: three seconds, speech and babble equally loud."""
     import numpy as np
 
-    from seehear.demo.clip import FPS, mouth_moves
+    from seehear.demo.talking_head import FPS, mouth_moves
     from seehear.media.audio_files import read_audio
 
     sounds = [
