@@ -349,22 +349,28 @@ def test_an_answer_that_comes_late_changes_nothing(
     same(np.concatenate(out), by_cpu)
 
 
-def test_a_process_ends_while_a_delegate_hangs(fake_npu: str) -> None:
+@pytest.mark.parametrize(("hops", "retired"), [(6, 0), (40, 1)])
+def test_a_process_ends_while_a_delegate_hangs(fake_npu: str, hops: int, retired: int) -> None:
     code = """
 import sys, numpy, seehear
 enhancer = seehear.Enhancer.load(delegate=sys.argv[1], deadline_ms=5,
     delegate_options={"fault": "hang", "at": "65", "hang_ms": "600000"})
 points = numpy.random.default_rng(0).uniform(20, 140, (50, 2)).astype(numpy.float32)
 enhancer.visual_delay_ms = 0
-for hop in range(40):
+for hop in range(int(sys.argv[2])):
     enhancer.see_landmarks(points + 0.1 * hop, hop / 100)
     enhancer.process(numpy.zeros(160, numpy.float32))
-print(enhancer.events[0].reason)
+print(enhancer.stats["delegate_late"], *enhancer.events)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, fake_npu], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code, fake_npu, str(hops)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
-    assert done.returncode == 0 and "no answer" in done.stdout, done.stderr
+    assert done.returncode == 0 and ("no answer" in done.stdout) == bool(retired), done.stderr
+    assert done.stdout.startswith("3" if retired else "1")
 
 
 def test_a_delegate_can_be_put_back_to_work(
