@@ -194,6 +194,13 @@ def _bundle(args: argparse.Namespace) -> dict[str, Any]:
     return {"bundle": str(args.out), "name": written.name, "bytes": args.out.stat().st_size}
 
 
+def _upgrade(args: argparse.Namespace) -> dict[str, Any]:
+    from .export.bundle import upgrade
+
+    written = upgrade(args.bundle, args.out)
+    return {"bundle": str(args.out), "name": written.name, "bytes": args.out.stat().st_size}
+
+
 def _mixtures(args: argparse.Namespace) -> dict[str, Any]:
     from .evaluate import make_mixtures
 
@@ -284,6 +291,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--store", type=Path, help="the store to calibrate on")
     p.add_argument("--out", type=Path, help="with --net landmarks: folder for the graphs and their spec")
     p.add_argument("--limit", type=float, default=0.02, help="largest rms mask error (default %(default)s)")
+
+    p = commands.add_parser(
+        "upgrade", help="write a bundle in the last format, with the core's image of its graphs"
+    )
+    p.add_argument("bundle", help="name or path")
+    p.add_argument("-o", "--out", type=Path, required=True)
+    p.set_defaults(run_command=_upgrade)
 
     p = commands.add_parser("bundle", help="quantise and write a bundle")
     p.set_defaults(run_command=_bundle)

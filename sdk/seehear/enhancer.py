@@ -94,10 +94,13 @@ class Enhancer:
         self.events: deque[Event] = deque(maxlen=_RECENT_EVENTS)
         self.on_event: Callable[[Event], None] | None = None
         self._emulated: dict[str, str] = {}
-        if self._engine == "core":
-            self._use_core(flat_model.build(bundle))
-        else:
+        image = bundle.core if self._engine != "tflite" else None
+        if image is None and self._engine == "core":
+            image = flat_model.build(bundle)
+        if image is None:
             self._use_tflite()
+        else:
+            self._use_core(image)
         self._block = _checked_block_size(block)
         try:
             self._stream: Any = _core.Stream(self._scheduler, self._rate, self._block)

@@ -192,6 +192,7 @@ def test_edgetpu_compiler_is_called_and_the_signature_restored(
     out = tmp_path / "coral.seehear"
     assert run("compile", "default", "--board", "coral-usb", "-o", out) == 0
     made = bundles.load(out)
+    assert made.core == model.core
     entry = made.manifest["graphs"]["lips_1"]["compiled"]["edgetpu"]
     assert entry["tool"] == "edgetpu_compiler 16.0.384591198" and entry["estimate"] == {"sram_kib": 19.25}
 
@@ -275,3 +276,11 @@ def test_a_missing_tool_says_where_it_comes_from(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert run("compile", "default", "--board", "coral-usb", "-o", tmp_path / "new.seehear") == 1
     assert "edgetpu_compiler was not found on PATH (a Debian package" in capsys.readouterr().err
+
+
+def test_upgrade_gives_an_older_bundle_the_cores_image_and_the_same_bytes_again(tmp_path: Path) -> None:
+    model = bundles.load("default")
+    old = {key: value for key, value in model.manifest.items() if key not in ("kind", "core")} | {"format": 1}
+    bundles.write_bundle(tmp_path / "old.seehear", old, model.graphs)
+    assert run("upgrade", tmp_path / "old.seehear", "-o", tmp_path / "new.seehear") == 0
+    assert (tmp_path / "new.seehear").read_bytes() == bundles.find_model("default").read_bytes()

@@ -301,7 +301,7 @@ def test_a_constant_answer_that_is_right_retires_nobody(fake_npu: str, model: Bu
 def test_a_thousand_failures_lose_no_hop(
     model: Bundle, fake_npu: str, talk: Callable[[int], Iterator[Any]], same: Same
 ) -> None:
-    cpu, npu = Enhancer.load(model), Enhancer.load(model)
+    cpu, npu = Enhancer.load(model, runtime="tflite"), Enhancer.load(model)
     cpu.visual_delay_ms = npu.visual_delay_ms = 0
     random = np.random.default_rng(5)
     faults = (*FAULTS_AT_LOAD, *FAULTS_AT_INVOKE)

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from seehear import bundle as bundles
 from seehear.bundle import Bundle, find_model, load, parse, write_bundle
+from seehear.enhancer import Enhancer
 from seehear.errors import BundleError, InputError, OutputError
+from seehear.runtime import flat_model
 
 DATA = find_model("default").read_bytes()
 
@@ -144,7 +146,19 @@ def damage(path: str, value: Any) -> Any:
 @pytest.mark.parametrize(
     ("path", "value", "sentence"),
     [
-        ("format", 2, r"manifest: format: expected 1 .*, got 2"),
+        ("format", 3, r"manifest: format: expected 1 or 2 .*, got 3"),
+        ("format", 1, r"manifest: format: expected 2 where there is an image for the core, got 1"),
+        ("kind", ..., r"manifest: kind: expected 'enhancement', got None"),
+        ("kind", "separation", r"manifest: kind: expected 'enhancement', got 'separation'"),
+        ("core", [], r"manifest: core: expected a table, got \[\]"),
+        ("core/file", "../core.bin", r"core\.file: expected a plain file name"),
+        ("core/file", "audio_1.tflite", r"the file 'audio_1\.tflite' is named twice"),
+        ("core/bytes", -1, r"core\.bytes: expected a whole number"),
+        ("core/graphs", ..., r"core\.graphs is missing"),
+        ("core/graphs", {}, r"core\.graphs: expected the graphs of the networks \(audio_1, .*got \[\]"),
+        ("core/graphs/face", "0" * 64, r"core\.graphs: expected the graphs of the networks"),
+        ("core/graphs/audio_1", "0" * 64, r"core\.graphs\.audio_1: expected the sha256 of the graph, [0-9a-f]{12}: "),
+        ("core/graphs/audio_1", 7, r"core\.graphs\.audio_1: expected the sha256"),
         ("profile", ..., r"manifest: profile is missing"),
         ("profile/hop", "ten", r"manifest: profile\.hop: expected a whole number from 1 to 65536, got 'ten'"),
         ("profile/synthesis", 300, r"profile\.synthesis: expected twice the hop = 320, got 300"),
@@ -274,6 +288,36 @@ def test_nothing_is_written_when_the_manifest_is_wrong(tmp_path: Path, model: Bu
     with pytest.raises(OutputError, match="nothing was left behind"):
         write_bundle(tmp_path / "no" / "x.seehear", model.manifest, model.graphs)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_cores_image_is_written_read_and_checked(tmp_path: Path, model: Bundle) -> None:
+    image = flat_model.build(model)
+    assert model.core == image and model.manifest["core"]["bytes"] == len(image)
+    written = write_bundle(tmp_path / "a.seehear", model.manifest, model.graphs, core=image)
+    assert written.core == image and (tmp_path / "a.seehear").read_bytes() == DATA
+    members = [
+        (name, content[:-1] + b"x" if name == "core.bin" else content) for name, content in members_of(DATA)
+    ]
+    with pytest.raises(BundleError, match=r"core\.bin: expected \d+ bytes with sha256 .* altered or damaged"):
+        parse(zipped(members))
+    with pytest.raises(BundleError, match=r"'core\.bin' is missing"):
+        parse(zipped([(name, content) for name, content in members if name != "core.bin"]))
+
+
+def test_an_image_that_no_core_reads_is_one_sentence(tmp_path: Path, model: Bundle) -> None:
+    wrong = write_bundle(tmp_path / "a.seehear", model.manifest, model.graphs, core=bytes(64))
+    with pytest.raises(BundleError, match=r"a\.seehear: model: "):
+        Enhancer.load(wrong)
+
+
+def test_format_1_is_read_and_becomes_format_2_with_an_image(tmp_path: Path, model: Bundle) -> None:
+    old = {key: value for key, value in model.manifest.items() if key not in ("kind", "core")} | {"format": 1}
+    first = write_bundle(tmp_path / "1.seehear", old, model.graphs)
+    assert first.manifest["format"] == 1 and first.core is None
+    assert not Enhancer.load(first).runtime.startswith("core ")
+    second = write_bundle(tmp_path / "2.seehear", first.manifest, first.graphs, core=flat_model.build(first))
+    assert (second.manifest["format"], second.manifest["kind"]) == (2, "enhancement")
+    assert Enhancer.load(second).runtime.startswith("core ")
 
 
 def test_audio_only_bundle_is_valid(audio_only_model: Bundle) -> None:

@@ -252,7 +252,7 @@ def test_info_shows_the_model(capsys: Capture) -> None:
     assert "up to 8000 Hz; above it nothing comes through" in text
     assert "16000 Hz" in text and "audio_1" in text and max(map(len, text.splitlines())) < 200
     assert run("info", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["format"] == 1
+    assert json.loads(capsys.readouterr().out)["format"] == 2
 
 
 def test_start_up_and_memory_keep_their_promises(model: Bundle) -> None:

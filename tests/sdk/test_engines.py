@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from seehear.bundle import Bundle
 from seehear.cli.main import main
 from seehear.enhancer import Enhancer
 from seehear.errors import InputError, StateError
+from seehear.media.audio_files import read_audio
 
 Landmarks = Callable[[float], np.ndarray]
 #: Long enough that a call is seen in the middle of it, samples.
@@ -162,6 +164,39 @@ busy.wait()
         assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_numpy_alone_enhances(wav: Path, tmp_path: Path) -> None:
+    code = """
+import importlib.util, sys
+for name in ("ai_edge_litert", "tflite_runtime", "tensorflow"):
+    sys.modules[name] = None
+import numpy as np, seehear
+from seehear.cli.main import main
+assert main(["enhance", sys.argv[1], "-o", sys.argv[2]]) == 0
+enhancer = seehear.Enhancer.load()
+assert enhancer.runtime.startswith("core ") and enhancer.see_landmarks(np.random.rand(50, 2), 0.0)
+if importlib.util.find_spec("cv2"):
+    try:
+        enhancer.see(np.zeros((90, 90, 3), np.uint8), 0.0)
+    except seehear.RuntimeUnavailableError as error:
+        assert "pip install" in str(error), error
+    else:
+        raise AssertionError("landmarks without a runtime")
+for runtime in ("tflite", "auto"):
+    try:
+        loaded = seehear.Enhancer.load(runtime=runtime, delegate=None if runtime == "tflite" else "libnpu.so")
+    except seehear.RuntimeUnavailableError as error:
+        assert "pip install" in str(error), error
+    else:
+        raise AssertionError(loaded.runtime)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(wav), str(tmp_path / "out.wav")],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert read_audio(tmp_path / "out.wav").samples.shape == read_audio(wav).samples.shape
+
+
 @pytest.mark.parametrize("runtime", ["abacus", "", "Core", 3, ["core"]])
 def test_another_runtime_is_one_sentence(model: Bundle, runtime: Any) -> None:
     with pytest.raises(InputError, match="runtime: expected one of auto, core, tflite, got "):
@@ -190,7 +225,7 @@ def test_the_environment_chooses_the_runtime(model: Bundle, monkeypatch: pytest.
 
 
 def test_commands_take_and_say_the_runtime(
-    wav: Any, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+    wav: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["enhance", str(wav), "-o", str(tmp_path / "out.wav"), "--runtime"]
     assert main([*command, "core"]) == 0

@@ -499,7 +499,7 @@ def test_context_manager_and_exports(model: Bundle, noisy: np.ndarray) -> None:
 
 
 def test_a_closed_enhancer_says_so(model: Bundle, noisy: np.ndarray, landmarks: Landmarks) -> None:
-    with Enhancer.load(model) as enhancer:
+    with Enhancer.load(model, runtime="tflite") as enhancer:
         enhancer.process(noisy)
         graph = weakref.ref(enhancer.invoker.graphs[0])
     enhancer.close()
@@ -515,7 +515,7 @@ def test_a_closed_enhancer_says_so(model: Bundle, noisy: np.ndarray, landmarks: 
 
 
 def test_a_hop_in_flight_survives_close(model: Bundle, noisy: np.ndarray) -> None:
-    enhancer = Enhancer.load(model)
+    enhancer = Enhancer.load(model, runtime="tflite")
     run = enhancer.invoker.runs[0]
 
     def close_meanwhile() -> None:

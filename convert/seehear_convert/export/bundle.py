@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from seehear.bundle import Bundle, write_bundle
+from seehear.bundle import Bundle, load, write_bundle
+from seehear.runtime import flat_model
 
 from .. import dsp
 from ..data.corpus import Store
@@ -41,11 +42,12 @@ def manifest_of(
     delay_ms: float,
     floor_db: float,
 ) -> dict[str, Any]:
-    """The manifest of format 1 (docs/model-bundle.md) for graphs built by `build_graphs`."""
+    """The manifest (docs/model-bundle.md) for graphs built by `build_graphs`."""
     profile = dsp.PROFILES[config.profile]
     spec = dsp.FeatureSpec()
     manifest: dict[str, Any] = {
-        "format": 1,
+        "format": 2,
+        "kind": "enhancement",
         "name": name,
         "version": datetime.datetime.now(datetime.timezone.utc).strftime("%Y.%m.%d"),
         "profile": asdict(profile),
@@ -144,4 +146,17 @@ def bundle(
         "data": sorted({row["licence"] for row in manifest["training"]["data"]}),
     }
     manifest["scores"] = scores or {}
-    return write_bundle(out, manifest, graphs)
+    core = flat_model.build(Bundle(manifest, graphs)) if quantised else None
+    return write_bundle(out, manifest, graphs, core=core)
+
+
+def upgrade(source: str | Path, out: Path) -> Bundle:
+    """Write a bundle anew, in the last format and with the core's image of its graphs; a signature is not carried over.
+
+    Raises
+    ------
+    BundleError
+        The core's kernels cannot run its graphs.
+    """
+    old = load(source)
+    return write_bundle(out, old.manifest, old.graphs, compiled=old.compiled, core=flat_model.build(old))

@@ -121,7 +121,7 @@ def compile_bundle(
         compiled.setdefault(name, {})[accelerator] = made.content
     if failures:
         raise CompileError(f"{target.name}: {'; '.join(failures)}")
-    return write_bundle(out, manifest, bundle.graphs, compiled=compiled)
+    return write_bundle(out, manifest, bundle.graphs, compiled=compiled, core=bundle.core)
 
 
 def _compiler(board: Board, rknn_python: Path | None) -> tuple[str, Compiler]:

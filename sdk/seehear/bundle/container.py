@@ -53,6 +53,7 @@ class Bundle:
     source : where it came from, for messages.
     key : the Ed25519 public key that its signature was checked with, 32 bytes; None if none was.
     compiled : graph name -> accelerator -> the bytes that `seehear-convert compile` made for it, hashes checked.
+    core : the core's image of the graphs of the stream (docs/firmware.md), its hash and theirs checked; None without.
     """
 
     manifest: Mapping[str, Any]
@@ -60,6 +61,7 @@ class Bundle:
     source: str = "memory"
     key: bytes | None = None
     compiled: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+    core: bytes | None = None
 
     @property
     def name(self) -> str:
@@ -202,11 +204,12 @@ def parse(data: bytes, source: str = "memory", public_key: keys.Key | None = Non
                 accelerator: _checked_member(members, made)
                 for accelerator, made in graph.get("compiled", {}).items()
             }
+        core = _checked_member(members, manifest["core"]) if "core" in manifest else None
         if members:
             raise BundleError(f"member {min(members)!r} is not named in the manifest")
     except BundleError as error:
         raise BundleError(f"{source}: {error}") from error
-    return Bundle(manifest, graphs, source, key, compiled)
+    return Bundle(manifest, graphs, source, key, compiled, core)
 
 
 def _checked_member(members: dict[str, bytes], entry: Mapping[str, Any]) -> bytes:
@@ -229,17 +232,19 @@ def write_bundle(
     graphs: Mapping[str, bytes],
     private_key: bytes | None = None,
     compiled: Mapping[str, Mapping[str, bytes]] | None = None,
+    core: bytes | None = None,
 ) -> Bundle:
     """Check and write a bundle; the file appears complete or not at all.
 
     Parameters
     ----------
     path : where to, ending in `.seehear`.
-    manifest : format 1. `file` (default: graph name + ".tflite"), `sha256` and `bytes` of each graph are
+    manifest : `file` (default: graph name + ".tflite"), `sha256` and `bytes` of each graph, and all of `core`, are
         filled in here.
     graphs : graph name -> bytes of its .tflite, exactly the graphs of the manifest.
     private_key : 32 bytes of an Ed25519 private key to sign with; needs `cryptography`.
     compiled : graph name -> accelerator -> bytes, exactly those that the manifest lists as compiled.
+    core : the image that `seehear.runtime.flat_model.build` makes of the same graphs; the manifest becomes format 2.
 
     Returns
     -------
@@ -273,6 +278,15 @@ def write_bundle(
             )
         for key, binary in given.items():
             _stamp(made[key], binary)
+    full.pop("core", None)
+    if core is not None:
+        full = {**full, "format": manifest_rules.FORMATS[-1], "kind": manifest_rules.KIND}
+        full["core"] = {"file": "core.bin"}
+        _stamp(full["core"], core)
+        # without it first: what networks say is trusted from here on
+        manifest_rules.validate({key: value for key, value in full.items() if key != "core"})
+        names = manifest_rules.stream_graphs(full["networks"])
+        full["core"]["graphs"] = {name: listed[name]["sha256"] for name in names}
     manifest_rules.validate(full)
     try:
         text = json.dumps(full, indent=1, allow_nan=False).encode()
@@ -288,6 +302,8 @@ def write_bundle(
             archive.writestr(zipfile.ZipInfo(listed[name]["file"]), graphs[name])
             for key, made in listed[name].get("compiled", {}).items():
                 archive.writestr(zipfile.ZipInfo(made["file"]), (compiled or {})[name][key])
+        if core is not None:
+            archive.writestr(zipfile.ZipInfo(full["core"]["file"]), core)
     data = buffer.getvalue()
     bundle = parse(data, str(target))
     write_atomically(target, data)

@@ -1,4 +1,4 @@
-"""What a bundle's manifest must say (format 1), checked once so that nothing behind it has to doubt it.
+"""What a bundle's manifest must say (formats 1 and 2), checked once so that nothing behind it has to doubt it.
 
 The checks are sentences: "manifest: profile.hop: expected a whole number of 1 or more, got 'ten'". Shapes of
 the networks and the landmark nets are checked against the graphs here; the graphs' own tensors are checked
@@ -17,8 +17,12 @@ from typing import Any, NoReturn
 
 from seehear.errors import BundleError
 
-#: The manifest format this package reads and writes.
-FORMAT = 1
+#: The manifest formats this package reads; the last is what it writes. Format 2 is format 1 with the kind of the
+#: model said, and room for the core's image of the graphs.
+FORMATS = (1, 2)
+
+#: What a model of format 2 is for.
+KIND = "enhancement"
 
 #: How many values the geometry of one image gives (docs/architecture.md, "Lip geometry").
 LIP_FEATURES = 24
@@ -144,8 +148,10 @@ def validate(manifest: Any) -> None:
         At the first thing that is missing or does not fit, in one sentence.
     """
     manifest = _table(manifest, "manifest")
-    if manifest.get("format") != FORMAT:
-        fail("format", f"{FORMAT} (the only one this seehear reads; update seehear)", manifest.get("format"))
+    if manifest.get("format") not in FORMATS:
+        fail("format", "1 or 2 (what this seehear reads; update seehear)", manifest.get("format"))
+    if manifest["format"] == FORMATS[-1] and manifest.get("kind") != KIND:
+        fail("kind", repr(KIND), manifest.get("kind"))
     _check_depth(manifest)
     _text(_get(manifest, "name", ""), "name")
     _text(_get(manifest, "version", ""), "version")
@@ -158,6 +164,11 @@ def validate(manifest: Any) -> None:
     files = [
         entry["file"] for graph in graphs.values() for entry in (graph, *graph.get("compiled", {}).values())
     ]
+    if "core" in manifest:
+        if manifest["format"] == 1:
+            fail("format", "2 where there is an image for the core", 1)
+        _file(_table(manifest["core"], "core"), "core")
+        files.append(manifest["core"]["file"])
     for file, count in Counter(files).items():
         if count > 1:
             raise BundleError(f"manifest: graphs: the file {file!r} is named twice")
@@ -170,6 +181,8 @@ def validate(manifest: Any) -> None:
     if "visual" in manifest or "lips" in networks:
         masks = _visual(_table(_get(manifest, "visual", ""), "visual"), profile)
     _networks(networks, graphs, bands, masks, fusion["form"])
+    if "core" in manifest:
+        _core(_table(_get(manifest["core"], "graphs", "core."), "core.graphs"), networks, graphs)
     _vision(_table(manifest.get("vision", {}), "vision"), graphs)
     for key in ("training", "licence", "scores"):
         _table(manifest.get(key, {}), key)
@@ -233,6 +246,29 @@ def _visual(visual: Mapping[str, Any], profile: Mapping[str, int]) -> int:
     for key in ("frozen_images", "images_on", "images_off"):
         _whole(_get(visual, key, "visual."), f"visual.{key}")
     return masks
+
+
+def stream_graphs(networks: Mapping[str, Any]) -> list[str]:
+    """Names of the graphs that the networks of a checked manifest run, each once."""
+    names = [
+        name
+        for network in networks.values()
+        for name in (*(layer["graph"] for layer in network["layers"]), network["head"])
+    ]
+    return list(dict.fromkeys(names))
+
+
+def _core(made_from: Mapping[str, Any], networks: Mapping[str, Any], graphs: Mapping[str, Any]) -> None:
+    """Graph -> the sha256 of what the core's image was made from: the bundle's own graphs, all of the networks'."""
+    names = stream_graphs(networks)
+    if set(made_from) != set(names):
+        fail("core.graphs", f"the graphs of the networks ({', '.join(names)})", list(made_from))
+    for name in names:
+        if made_from[name] != graphs[name]["sha256"]:
+            raise BundleError(
+                f"manifest: core.graphs.{name}: expected the sha256 of the graph, {graphs[name]['sha256'][:12]}: the core's "
+                "image was made from another; write it again with seehear-convert upgrade"
+            )
 
 
 def _file(entry: Mapping[str, Any], where: str) -> None:

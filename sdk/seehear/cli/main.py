@@ -465,6 +465,7 @@ def _info(arguments: argparse.Namespace) -> int:
             f"images     {visual['rate']:g} a second, {visual['masks_per_image']} masks each, "
             f"made for images {visual['delay_ms']:g} ms old"
         )
+    lines.append(f"runtime    {'core' if bundle.core is not None else 'tflite'}")
     lines.append(f"fusion     {manifest['fusion']['form']}, floor {manifest['fusion']['floor_db']:g} dB")
     for name, network in manifest["networks"].items():
         units = " + ".join(str(layer["units"]) for layer in network["layers"])
