@@ -102,7 +102,8 @@ def _prepare(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
-    from .training.train import Config, train
+    from .training.config import Config
+    from .training.train import train
 
     if args.net == "landmarks":
         from .sight import landmark_net
@@ -273,7 +274,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--run", type=Path, required=True, help="folder of the run: config, checkpoints, logs, weights"
     )
-    p.add_argument("--config", type=Path, help="JSON of seehear_convert.training.train.Config")
+    p.add_argument("--config", type=Path, help="JSON of seehear_convert.training.config.Config")
     p.add_argument("--steps", type=int)
     p.add_argument("--from", dest="start", type=Path, help="run folder whose weights a new run begins with")
     p.add_argument("--workers", type=int, default=1, help="processes that make mixtures")

@@ -20,15 +20,16 @@ struct PyStream {
   Stream core;
   bool int16 = false;
 
-  py::array Process(const py::array& block) { return ProcessAny(block, false); }
+  // out: None, or an array of the block's kind and size, which is then the one that comes back.
+  py::object Process(const py::array& block, const py::object& out) { return ProcessAny(block, false, out); }
 
   // One row for each face.
-  py::array ProcessFaces(const py::array& block) { return ProcessAny(block, true); }
+  py::object ProcessFaces(const py::array& block) { return ProcessAny(block, true, py::none()); }
 
   py::array Flush() { return int16 ? FlushAs<int16_t>() : FlushAs<float>(); }
 
  private:
-  py::array ProcessAny(const py::array& block, bool faces) {
+  py::object ProcessAny(const py::array& block, bool faces, const py::object& out) {
     if (block.ndim() != 1) {
       throw py::value_error("block must be one-dimensional (one microphone), got shape " + ShapeText(block));
     }
@@ -37,17 +38,30 @@ struct PyStream {
                             " samples, as was said at the start, got " + std::to_string(block.size()));
     }
     int16 = HoldsA<int16_t>(block);
-    if (int16) return ProcessAs<int16_t>(block, faces);
-    if (HoldsA<float>(block)) return ProcessAs<float>(block, faces);
+    if (int16) return ProcessAs<int16_t>(block, faces, out);
+    if (HoldsA<float>(block)) return ProcessAs<float>(block, faces, out);
     throw py::type_error("block must be int16 or float32, got " + DTypeText(block) +
                          "; use block.astype(numpy.float32) with full scale 1.0");
   }
 
   template <typename Sample>
-  py::array ProcessAs(const py::array& block, bool faces) {
+  static py::array Target(const py::object& out, int count) {
+    if (out.is_none()) return py::array_t<Sample>(count);
+    const auto array = py::isinstance<py::array>(out) ? py::reinterpret_borrow<py::array>(out) : py::array();
+    const bool fits = HoldsA<Sample>(array) && array.ndim() == 1 && array.size() == count &&
+                      array.writeable() && (array.flags() & py::array::c_style) != 0;
+    if (!fits) {
+      throw py::value_error("out must be a writable contiguous array of the block's dtype and " +
+                            std::to_string(count) + " samples");
+    }
+    return array;
+  }
+
+  template <typename Sample>
+  py::object ProcessAs(const py::array& block, bool faces, const py::object& given) {
     const auto in = py::array_t<Sample, py::array::c_style>::ensure(block);
     const int count = static_cast<int>(in.size()), width = faces ? scheduler->core.faces() : 0;
-    py::array_t<Sample> out(count);
+    py::array out = Target<Sample>(given, count);
     py::object rows;
     Sample* to[HopScheduler::kMaxFaces];
     if (faces) {
@@ -56,9 +70,9 @@ struct PyStream {
       rows = std::move(each);
     }
     const Sample* from = in.data();
-    Sample* joint = out.mutable_data();
+    Sample* joint = static_cast<Sample*>(out.mutable_data());
     scheduler->Run([&]() noexcept { core.Process(from, count, joint, faces ? to : nullptr); });
-    if (faces) return py::reinterpret_steal<py::array>(rows.release());
+    if (faces) return rows;
     return std::move(out);
   }
 
@@ -83,7 +97,7 @@ void BindStream(py::module_& m) {
              return self;
            }),
            py::arg("scheduler"), py::arg("rate"), py::arg("block") = 0)
-      .def("process", &PyStream::Process, py::arg("block"))
+      .def("process", &PyStream::Process, py::arg("block"), py::arg("out") = py::none())
       .def("process_faces", &PyStream::ProcessFaces, py::arg("block"))
       .def("flush", &PyStream::Flush)
       .def("reset",

@@ -225,7 +225,7 @@ class Stream:
     def process_faces(self, block: np.ndarray) -> np.ndarray:
         """As `process`, a row for each face: (faces, n)."""
 
-    def process(self, block: np.ndarray) -> np.ndarray:
+    def process(self, block: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Enhance a block (n,), int16 or float32 (full scale 1), into one of the same length and dtype.
 
         Raises

@@ -269,7 +269,7 @@ class Enhancer:
 
     # --- sound ---
 
-    def process(self, block: Block) -> Any:
+    def process(self, block: Block, out: np.ndarray | None = None) -> Any:
         """Enhance the next samples.
 
         Parameters
@@ -277,17 +277,20 @@ class Enhancer:
         block : int16, float32 or float64, [n] or [n, 1], or bytes that hold int16 (as PyAudio has them). Any
             n, unless `load` was told a block. Floats nominally -1..1; NaN counts as 0, and beyond +-4 is
             clamped; both are counted in `stats`.
+        out : array [n] of the block's dtype, int16 or float32, that takes the result (it may be the block itself);
+            by default a new one for every block.
 
         Returns
         -------
         numpy.ndarray or bytes
-            As many samples, in the form of the block, delayed by `latency`. The same samples for any division
-            into blocks.
+            As many samples, in the form of the block, delayed by `latency`; `out` where it was given. The same
+            samples for any division into blocks.
 
         Raises
         ------
         InputError
-            Not samples of one channel in one of these forms, or not as many as `load` was told.
+            Not samples of one channel in one of these forms, or not as many as `load` was told; or an `out` that
+            does not fit.
         StateError
             Another thread is in the middle of a call, or the enhancer is closed; nothing has changed.
 
@@ -296,10 +299,15 @@ class Enhancer:
         came = time.monotonic()
         stream = self._open()
         samples, in_kind = self._of_block(block)
-        out = stream.process(samples)
+        if out is not None and (in_kind is not np.asarray or not isinstance(out, np.ndarray)):
+            raise InputError("out: expected an array, and a block [n] of int16 or float32 beside it")
+        try:
+            result = stream.process(samples, out)
+        except ValueError as error:
+            raise InputError(str(error)) from error
         self._clock.add(self._scheduler.now, came)
         self._in_kind = in_kind
-        return in_kind(out)
+        return in_kind(result)
 
     def process_faces(self, block: Block) -> np.ndarray:
         """Enhance the next samples, a track for each face (E9b); in the place of `process`, block by block.
@@ -635,6 +643,11 @@ class Enhancer:
     def rate(self) -> int:
         """Sample rate of `process`, Hz."""
         return self._rate
+
+    @property
+    def frame_length(self) -> int:
+        """Samples of the blocks that `load` was told, or else of a hop at `rate`, rounded up: what is worth handing in."""
+        return self._block or -(-self.bundle.hop * self._rate // self.bundle.rate)
 
     @property
     def latency(self) -> int:

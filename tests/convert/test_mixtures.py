@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from seehear_convert import dsp
 from seehear_convert.data import corpus, mixtures
 from seehear_convert.data.corpus import Store
-from seehear_convert.training.train import BatchMaker, Config
+from seehear_convert.training.config import Config
+from seehear_convert.training.train import BatchMaker
 
 
 @pytest.mark.parametrize("net", ["audio", "lips", "gate"])

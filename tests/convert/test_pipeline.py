@@ -19,12 +19,13 @@ from seehear_convert import dsp
 from seehear_convert.data.corpus import Store
 from seehear_convert.export import bundle, quantize
 from seehear_convert.training import train
+from seehear_convert.training.config import Config
 from seehear_convert.training.perceptual import Perception
 from seehear_convert.training.pool import ARRAYS, Pool
 
 
-def config() -> train.Config:
-    return train.Config(
+def config() -> Config:
+    return Config(
         fusion="av",
         audio_units=[8, 8],
         lip_units=[8],
@@ -205,7 +206,7 @@ def test_voices_without_a_face_get_imagined_lips_and_faces_keep_their_own(store:
 def test_unknown_config_keys_are_named(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text('{"sede": 1}')
     with pytest.raises(ValueError, match="sede"):
-        train.Config.load(tmp_path / "c.json")
+        Config.load(tmp_path / "c.json")
 
 
 def test_int8_nets_stay_close_to_float_when_streamed(store: Path, run: Path) -> None:

@@ -352,6 +352,44 @@ def test_what_sound_libraries_hand_over_comes_back_in_kind(model: Bundle, noisy:
         enhancer.process(b"odd")
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_a_result_may_go_into_an_array_of_the_callers(model: Bundle, noisy: np.ndarray, dtype: type) -> None:
+    blocks = (noisy[:1600] * (32767 if dtype == np.int16 else 1)).astype(dtype).reshape(10, 160)
+    expected = stream(Enhancer.load(model), blocks.reshape(-1), 160)
+    enhancer, out = Enhancer.load(model), np.empty(160, dtype)
+    for block, wanted in zip(blocks, expected.reshape(10, 160), strict=True):
+        assert enhancer.process(block, out) is out and np.array_equal(out, wanted)
+    enhancer.reset()
+    for block, wanted in zip(blocks.copy(), expected.reshape(10, 160), strict=True):
+        assert enhancer.process(block, out=block) is block and np.array_equal(block, wanted)
+
+
+def test_an_array_that_does_not_fit_the_result_is_one_sentence(model: Bundle, noisy: np.ndarray) -> None:
+    enhancer, block = Enhancer.load(model), noisy[:160].astype(np.float32)
+    frozen = np.empty(160, np.float32)
+    frozen.flags.writeable = False
+    wrong = (
+        np.empty(159, np.float32),
+        np.empty(160),
+        np.empty((160, 1), np.float32),
+        frozen,
+        b"",
+        [0.0] * 160,
+    )
+    for out in (*wrong, np.empty(320, np.float32)[::2]):
+        with pytest.raises(InputError, match="out"):
+            enhancer.process(block, out)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="out"):
+        enhancer.process(block.tobytes()[:320], np.empty(160, np.int16))
+    assert enhancer.now == 0
+
+
+def test_the_length_of_a_frame_is_a_hop_or_what_load_was_told(model: Bundle) -> None:
+    lengths = {16000: 160, 44100: 441, 11025: 111}
+    assert {rate: Enhancer.load(model, rate=rate).frame_length for rate in lengths} == lengths
+    assert Enhancer.load(model, block=480).frame_length == 480
+
+
 def test_arrays_from_another_process_are_taken(model: Bundle, noisy: np.ndarray) -> None:
     enhancer = Enhancer.load(model)
     for dtype in (np.int16, np.float32, np.float64):

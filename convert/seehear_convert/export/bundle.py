@@ -14,7 +14,7 @@ from seehear.runtime import flat_model
 
 from .. import dsp
 from ..data.corpus import Store
-from ..training.train import Config
+from ..training.config import Config
 from .quantize import build_graphs, describe, load_nets, streamed_inputs
 
 VISION = ("face", "mouth")

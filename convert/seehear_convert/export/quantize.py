@@ -19,7 +19,8 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from .. import dsp
-from ..training.train import BatchMaker, Config
+from ..training.config import Config
+from ..training.train import BatchMaker
 
 F32 = NDArray[np.float32]
 

@@ -12,15 +12,13 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import dsp
-
-if TYPE_CHECKING:
-    from .train import Batch, Config
+from .config import Batch, Config
 
 F16 = NDArray[np.float16]
 F32 = NDArray[np.float32]
