@@ -58,7 +58,8 @@ class Enhancer:
 
     `process`, `flush`, `reset` and `enhance` may come from any thread, but from one at a time: a call into
     the middle of another raises `StateError`. `see`, `see_mouth`, `see_landmarks`, settings, readings and
-    `close` may come from any thread at any time; `use_delegate` between blocks.
+    `close` may come from any thread at any time; `use_delegate` between blocks. Masks and gates read while another
+    thread is inside `process` may be of two hops; counters, states and the clock are whole.
 
     Examples
     --------

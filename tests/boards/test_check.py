@@ -8,7 +8,7 @@ import pytest
 
 from seehear import bundle
 from seehear.boards import BoardError, check, default_placement, enforce, explain, get_board, list_boards
-from seehear.boards.checker import streaming_graphs
+from seehear.bundle.manifest import streaming_graphs
 
 CORAL = get_board("coral-usb")
 

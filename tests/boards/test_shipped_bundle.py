@@ -8,7 +8,7 @@ import pytest
 
 from seehear import bundle
 from seehear.boards import check, enforce, get_board, list_boards
-from seehear.boards.checker import streaming_graphs
+from seehear.bundle.manifest import streaming_graphs
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ import pytest
 from seehear import Enhancer
 from seehear import bundle as bundles
 from seehear.boards import get_family
-from seehear.boards.checker import streaming_graphs
 from seehear.bundle import Bundle
+from seehear.bundle.manifest import streaming_graphs
 
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
 flatbuffers = pytest.importorskip("flatbuffers")

@@ -14,8 +14,8 @@ import pytest
 
 from seehear import Enhancer
 from seehear import bundle as bundles
-from seehear.boards.checker import streaming_graphs
 from seehear.bundle import Bundle
+from seehear.bundle.manifest import streaming_graphs
 
 #: Calls of one graph that `Enhancer` makes at load to see whether the answers are the CPU's.
 TRIALS = 32

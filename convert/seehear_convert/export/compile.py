@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from seehear.boards import Board, Family, get_board, get_family
-from seehear.boards.checker import streaming_graphs
 from seehear.boards.report import markdown_table
 from seehear.bundle import Bundle, load, write_bundle
+from seehear.bundle.manifest import streaming_graphs
 
 #: The accelerators that `estimate` reports on.
 ACCELERATORS = ("ethos-u55-128", "ethos-u65-256", "ethos-u85-256")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seehear.boards.profile import INTERFACES, Board, Family, list_families
+from seehear.bundle.manifest import streaming_graphs
 from seehear.errors import BoardError
 
 #: What a process that enhances a WAV may take, in MiB: the project's own ceiling, tested elsewhere.
@@ -90,14 +91,6 @@ def _operators(name: str, graph: Mapping[str, Any]) -> Sequence[str]:
             "with seehear-convert."
         )
     return [str(operator) for operator in operators]
-
-
-def streaming_graphs(manifest: Mapping[str, Any]) -> list[str]:
-    """Names of the graphs that run in a hop, in order: layers, then head, of each network."""
-    names = []
-    for network in manifest.get("networks", {}).values():
-        names += [layer["graph"] for layer in network["layers"]] + [network["head"]]
-    return names
 
 
 def _custom_operators() -> dict[str, Family]:

@@ -285,7 +285,7 @@ def write_bundle(
         _stamp(full["core"], core)
         # without it first: what networks say is trusted from here on
         manifest_rules.validate({key: value for key, value in full.items() if key != "core"})
-        names = manifest_rules.stream_graphs(full["networks"])
+        names = manifest_rules.streaming_graphs(full)
         full["core"]["graphs"] = {name: listed[name]["sha256"] for name in names}
     manifest_rules.validate(full)
     try:

@@ -182,7 +182,7 @@ def validate(manifest: Any) -> None:
         masks = _visual(_table(_get(manifest, "visual", ""), "visual"), profile)
     _networks(networks, graphs, bands, masks, fusion["form"])
     if "core" in manifest:
-        _core(_table(_get(manifest["core"], "graphs", "core."), "core.graphs"), networks, graphs)
+        _core(_table(_get(manifest["core"], "graphs", "core."), "core.graphs"), manifest)
     _vision(_table(manifest.get("vision", {}), "vision"), graphs)
     for key in ("training", "licence", "scores"):
         _table(manifest.get(key, {}), key)
@@ -248,19 +248,19 @@ def _visual(visual: Mapping[str, Any], profile: Mapping[str, int]) -> int:
     return masks
 
 
-def stream_graphs(networks: Mapping[str, Any]) -> list[str]:
-    """Names of the graphs that the networks of a checked manifest run, each once."""
+def streaming_graphs(manifest: Mapping[str, Any]) -> list[str]:
+    """Names of the graphs that run in a hop, each once, in order: layers, then head, of each network."""
     names = [
         name
-        for network in networks.values()
+        for network in manifest.get("networks", {}).values()
         for name in (*(layer["graph"] for layer in network["layers"]), network["head"])
     ]
     return list(dict.fromkeys(names))
 
 
-def _core(made_from: Mapping[str, Any], networks: Mapping[str, Any], graphs: Mapping[str, Any]) -> None:
+def _core(made_from: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
     """Graph -> the sha256 of what the core's image was made from: the bundle's own graphs, all of the networks'."""
-    names = stream_graphs(networks)
+    graphs, names = manifest["graphs"], streaming_graphs(manifest)
     if set(made_from) != set(names):
         fail("core.graphs", f"the graphs of the networks ({', '.join(names)})", list(made_from))
     for name in names:

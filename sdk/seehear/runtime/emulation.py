@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from seehear import boards
 from seehear.boards import Board
-from seehear.boards.checker import streaming_graphs
 from seehear.bundle import Bundle
+from seehear.bundle.manifest import streaming_graphs
 from seehear.errors import BoardError
 from seehear.runtime.placement import npu_graphs
 from seehear.runtime.tflite import Graph

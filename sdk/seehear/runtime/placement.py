@@ -9,9 +9,10 @@ from functools import partial
 
 from seehear import boards
 from seehear.boards import Board, Family
-from seehear.boards.checker import NPU_NETWORKS, streaming_graphs
+from seehear.boards.checker import NPU_NETWORKS
 from seehear.boards.profile import INTERFACES
 from seehear.bundle import Bundle
+from seehear.bundle.manifest import streaming_graphs
 from seehear.errors import BoardError, InputError, SeehearError
 from seehear.events import Event, tell
 from seehear.runtime.accelerator import Accelerator, DelegateError, load_delegate
