@@ -111,9 +111,9 @@ const float* seehear_mask(const seehear_t* s);
  * its handle. */
 typedef struct seehear_stream_handle seehear_stream_t; /* opaque */
 
-/* Bytes that seehear_stream_init needs at a rate (Hz) on this machine: least at seehear_rate(), and many times
- * as much at rates such as 44100, whose filter has a row for every phase. 0 for a rate out of range: 8000 to
- * 48000. */
+/* Bytes that seehear_stream_init needs at a rate (Hz) on this machine: least at seehear_rate(), and many
+ * times as much at rates such as 44100, whose filter has a row for every phase. 0 for a rate out of range:
+ * 8000 to 48000. */
 size_t seehear_stream_needed_memory(const seehear_t* s, int rate);
 
 /* As seehear_init: memory aligned to 8 bytes, to stay as long as the stream is used. Resets the handle. */
