@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seehear import Enhancer
+from seehear import Enhancer, Placement
 
 SOURCE = Path(__file__).resolve().parents[1] / "tests" / "delegates" / "fake_npu.c"
 ROUNDS = 7
@@ -60,16 +60,13 @@ def main() -> None:
         elsewhere = ctypes.CDLL(str(library)).fake_npu_seconds
         elsewhere.restype = ctypes.c_double
         options = {"fault": "slow" if given.wait_ms else "", "hang_ms": str(given.wait_ms)}
-        placement = dict.fromkeys(given.place, "npu")
+        graphs = dict.fromkeys(given.place, "npu")
 
         def load(check: str) -> Enhancer:
-            return Enhancer.load(
-                delegate=str(library),
-                delegate_options=options,
-                placement=placement,
-                deadline_ms=1000,
-                check=check,
+            placement = Placement(
+                graphs=graphs, delegate=library, options=options, deadline_ms=1000, check=check
             )
+            return Enhancer.load(placement=placement)
 
         ways = {
             "CPU alone": Enhancer.load(runtime="tflite"),

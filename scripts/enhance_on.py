@@ -100,9 +100,9 @@ def delegated(
     library: Path, fault: str, sound: np.ndarray, points: np.ndarray, cpu: np.ndarray
 ) -> dict[str, Any]:
     """What became of the lip net on a delegate (tests/delegates/fake_npu.c), and how far the sound is from the CPU's."""
-    enhancer = seehear.Enhancer.load(
-        delegate=library, delegate_options={"fault": fault, "at": str(FAILS_AT)}, deadline_ms=30_000
-    )
+    options = {"fault": fault, "at": str(FAILS_AT)}
+    placement = seehear.Placement(delegate=library, options=options, deadline_ms=30_000)
+    enhancer = seehear.Enhancer.load(placement=placement)
     made = enhance(enhancer, sound, points)
     return {
         "runs": enhancer.stats["delegate_runs"], "retired": enhancer.stats["delegates_retired"],

@@ -24,6 +24,7 @@ from seehear.sample_clock import SampleClock
 
 if TYPE_CHECKING:
     from seehear.enhancer import Enhancer
+    from seehear.runtime.placement import Placement
 
 __version__ = "0.2.0"
 
@@ -36,6 +37,7 @@ __all__ = [
     "MediaError",
     "MissingExtraError",
     "OutputError",
+    "Placement",
     "RuntimeUnavailableError",
     "SampleClock",
     "SeehearError",
@@ -49,9 +51,13 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    # the enhancer brings the compiled core; bundles can be read and written without it
+    # these bring the compiled core and the boards; bundles can be read and written without it
     if name == "Enhancer":
         from seehear.enhancer import Enhancer
 
         return Enhancer
+    if name == "Placement":
+        from seehear.runtime.placement import Placement
+
+        return Placement
     raise AttributeError(f"module 'seehear' has no attribute {name!r}")

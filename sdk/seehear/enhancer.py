@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,7 @@ from seehear.errors import BundleError, InputError, StateError
 from seehear.events import Event, tell
 from seehear.landmarks import LANDMARKS
 from seehear.runtime import emulation, flat_model
-from seehear.runtime.placement import CPU, DEADLINE, Placer, parse_board
+from seehear.runtime.placement import CPU, Placement, Placer, parse_board
 from seehear.runtime.tflite import Invoker, engine
 from seehear.sample_clock import SampleClock
 
@@ -58,7 +58,7 @@ class Enhancer:
 
     `process`, `flush`, `reset` and `enhance` may come from any thread, but from one at a time: a call into
     the middle of another raises `StateError`. `see`, `see_mouth`, `see_landmarks`, settings, readings and
-    `close` may come from any thread at any time; `use_delegate` between blocks. Masks and gates read while another
+    `close` may come from any thread at any time; `place` between blocks. Masks and gates read while another
     thread is inside `process` may be of two hops; counters, states and the clock are whole.
 
     Examples
@@ -132,11 +132,7 @@ class Enhancer:
         floor_db: float | None = None,
         visual_delay_ms: float | None = None,
         emulate: bool | None = None,
-        delegate: str | os.PathLike[str] | None = None,
-        delegate_options: Mapping[str, str] | None = None,
-        placement: Mapping[str, str] | None = None,
-        deadline_ms: float | None = None,
-        check: str = "some",
+        placement: Placement | None = None,
         on_event: Callable[[Event], None] | None = None,
         block: int | None = None,
         require_signature: Key | None = None,
@@ -159,7 +155,8 @@ class Enhancer:
             Choose at least the time from exposure until `see` returns.
         emulate : run on this computer's processor, with the board's limits enforced on every graph that would
             go to its NPU; "coral-usb:emulate" means the same.
-        delegate, delegate_options, placement, deadline_ms, check : see `use_delegate`.
+        placement : what goes to the NPU, through which delegate, and how it is watched (see `place`); by default what the
+            board stands for.
         on_event : called with each `Event` as it is appended to `events`; it must return quickly, for
             `process` or `see` waits for it.
         block : samples of every block, a multiple of the hop at `rate` (160 at 16 kHz, 441 at 44.1 kHz). The
@@ -190,17 +187,18 @@ class Enhancer:
         Examples
         --------
         >>> enhancer = seehear.Enhancer.load(rate=48000)
-        >>> enhancer = seehear.Enhancer.load(board="imx93", placement={"lips": "npu", "gate": "npu"})
+        >>> enhancer = seehear.Enhancer.load(board="imx93", placement=Placement(graphs={"lips": "npu", "gate": "npu"}))
         """
         target, emulated = parse_board(board, emulate)
-        npu = delegate is not None or placement is not None or (target is not None and bool(target.npus))
+        _checked_placement(placement)
+        npu = placement is not None or (target is not None and bool(target.npus))
         if npu or emulated:
             runtime = _tflite(runtime)
         bundle = bundles.load(model, require_signature)
         if emulated and target is not None:
-            if delegate is not None:
+            if placement is not None and placement.delegate is not None:
                 raise InputError("emulate: an emulated board runs on the processor, without a delegate")
-            where = emulation.emulate(bundle, target, placement)
+            where = emulation.emulate(bundle, target, None if placement is None else placement.graphs)
         enhancer = cls(bundle, rate, strength, floor_db, visual_delay_ms, block, faces, runtime)
         enhancer.on_event = on_event
         if target is not None:
@@ -208,54 +206,34 @@ class Enhancer:
         if emulated:
             enhancer._emulated = where
         elif npu:
-            enhancer.use_delegate(delegate, delegate_options, placement, deadline_ms, check)
+            enhancer.place(placement or Placement())
         return enhancer
 
-    def use_delegate(
-        self,
-        delegate: str | os.PathLike[str] | None = None,
-        options: Mapping[str, str] | None = None,
-        placement: Mapping[str, str] | None = None,
-        deadline_ms: float | None = None,
-        check: str = "some",
-    ) -> None:
-        """Put graphs on an NPU through a TFLite external delegate; between blocks, and again after a failure.
+    def place(self, placement: Placement) -> None:
+        """Put graphs on an NPU through a TFLite external delegate, or take them off; between blocks, and again after
+        a failure.
 
         Whatever the delegate does, no hop is lost: see docs/delegates.md. What cannot be put on it runs on the
         CPU, and an event says why.
 
-        Parameters
-        ----------
-        delegate : library, by name or path; by default that of the board.
-        options : for the library, as texts; `seehear boards show FAMILY` lists what each takes.
-        placement : graph or network -> "npu", an NPU family of the board, or "cpu"; by default the lip net on
-            the NPU. What is not named stays where it is.
-        deadline_ms : time that the graphs on a delegate may take in one hop, all together; what comes later is
-            answered by the CPU. By default 0.4 hops.
-        check : "some" compares the first answers of each graph, and one in 25 after them, with the CPU's; "all"
-            compares every one before it is heard, so that a wrong one never is.
-
         Raises
         ------
         InputError, BoardError
-            The placement names what is not there, the deadline is not above 0, or `check` is neither.
+            The placement names what is not there.
 
         Examples
         --------
-        >>> enhancer.use_delegate("libedgetpu.so.1", {"device": "usb:0"}, {"lips": "npu"})
+        >>> enhancer.place(Placement(delegate="libedgetpu.so.1", options={"device": "usb:0"}))
+        >>> enhancer.place(Placement(graphs={"lips": "cpu"}))
         """
         self._open()
-        if deadline_ms is None:
-            deadline_ms = 1e3 * DEADLINE * self.bundle.hop / self.bundle.rate
-        if not np.isfinite(deadline_ms) or deadline_ms <= 0:
-            raise InputError(f"deadline_ms: expected a time above 0, got {deadline_ms!r}")
+        _checked_placement(placement)
         board, _ = parse_board(self.board, False)
-        library = None if delegate is None else os.fspath(delegate)
         placer = self._placer
         if placer is None:
             _tflite(self._engine)
             placer = self._use_tflite()
-        placer.place(board, library, dict(options or {}), placement, deadline_ms / 1e3, check)
+        placer.place(board, placement)
 
     def _use_core(self, image: bytes) -> None:
         try:
@@ -821,6 +799,11 @@ def _tflite(runtime: str | None) -> str:
     if engine(runtime) == "core":
         raise InputError("runtime: expected tflite or auto for an NPU or an emulated board, got 'core'")
     return "tflite"
+
+
+def _checked_placement(placement: Placement | None) -> None:
+    if placement is not None and not isinstance(placement, Placement):
+        raise InputError(f"placement: expected a seehear.Placement, got {type(placement).__name__}")
 
 
 def _no_graph(_: int) -> bool:

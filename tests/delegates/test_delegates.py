@@ -20,14 +20,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seehear import Enhancer
+from seehear import Enhancer, Placement
+from seehear.boards import get_board
 from seehear.bundle import Bundle, write_bundle
 from seehear.errors import BoardError, InputError
 from seehear.runtime import accelerator as accelerators
 from seehear.runtime import lane as lanes
 from seehear.runtime.accelerator import Accelerator
 from seehear.runtime.lane import Lane
-from seehear.runtime.placement import DelegateEvent
+from seehear.runtime.placement import DelegateEvent, placement_of
 from seehear.runtime.watchdog import Watch
 
 from .conftest import LIPS, PATIENT, TRIALS
@@ -48,7 +49,9 @@ def load(
 ) -> Enhancer:
     options = {"fault": fault, "at": str(BEFORE + at), "hang_ms": str(hang_ms)}
     more.setdefault("deadline_ms", 250 if fault == "hang" else 1e3 * PATIENT)
-    return Enhancer.load(model, delegate=library, delegate_options=options, **more)
+    on_event = more.pop("on_event", None)
+    placement = Placement(delegate=library, options=options, **more)
+    return Enhancer.load(model, placement=placement, on_event=on_event)
 
 
 def lost(enhancer: Enhancer) -> float:
@@ -70,7 +73,7 @@ def test_all_graphs_may_be_placed(
     model: Bundle, fake_npu: str, listen: Listen, by_cpu: np.ndarray, same: Same
 ) -> None:
     enhancer = load(
-        model, fake_npu, placement={"audio": "npu", "lips": "npu", "gate_1": "npu", "gate_out": "cpu"}
+        model, fake_npu, graphs={"audio": "npu", "lips": "npu", "gate_1": "npu", "gate_out": "cpu"}
     )
     assert [name for name, where in enhancer.placement.items() if where == "cpu"] == ["gate_out"]
     same(listen(enhancer), by_cpu)
@@ -232,7 +235,7 @@ def test_every_graph_has_its_turn_to_be_compared(
         return agrees(lane)
 
     monkeypatch.setattr(Lane, "_agrees", noted)
-    enhancer = load(model, fake_npu, placement={"audio": "npu", "gate": "npu"})  # five runs a hop
+    enhancer = load(model, fake_npu, graphs={"audio": "npu", "gate": "npu"})  # five runs a hop
     listen(enhancer)
     assert compared == {"audio_1", "audio_2", "audio_out", "gate_1", "gate_out"} and not enhancer.events
 
@@ -247,11 +250,9 @@ def test_the_graphs_of_a_hop_share_one_deadline(
     model: Bundle, fake_npu: str, listen: Listen, by_cpu: np.ndarray, same: Same
 ) -> None:
     """Each answer comes in time; all of a hop together do not."""
-    placement = {"audio": "npu"}
     options = {"fault": "slow", "at": str(3 * TRIALS + 4), "hang_ms": "100"}
-    enhancer = Enhancer.load(
-        model, delegate=fake_npu, delegate_options=options, placement=placement, deadline_ms=250
-    )
+    placement = Placement(graphs={"audio": "npu"}, delegate=fake_npu, options=options, deadline_ms=250)
+    enhancer = Enhancer.load(model, placement=placement)
     same(listen(enhancer), by_cpu)
     (event,) = enhancer.events
     assert event.kind == "retired" and "no answer in 250 ms of a hop" in event.reason
@@ -261,7 +262,7 @@ def test_the_graphs_of_a_hop_share_one_deadline(
 
 
 def test_a_new_stream_has_a_new_deadline(model: Bundle, fake_npu: str) -> None:
-    enhancer = load(model, fake_npu, "slow", placement={"audio_1": "npu"}, hang_ms=100, deadline_ms=450)
+    enhancer = load(model, fake_npu, "slow", graphs={"audio_1": "npu"}, hang_ms=100, deadline_ms=450)
     for _ in range(6):
         enhancer.process(np.zeros(160, np.float32))
         enhancer.reset()
@@ -272,9 +273,9 @@ def test_graphs_come_back_to_the_cpu(
     model: Bundle, fake_npu: str, listen: Listen, by_cpu: np.ndarray, same: Same
 ) -> None:
     enhancer = load(model, fake_npu)
-    enhancer.use_delegate(placement={"lips_out": "cpu"})
+    enhancer.place(Placement(graphs={"lips_out": "cpu"}))
     assert [enhancer.placement[name] for name in LIPS] == [fake_npu, "cpu"]
-    enhancer.use_delegate(placement={"lips": "cpu"})
+    enhancer.place(Placement(graphs={"lips": "cpu"}))
     assert set(enhancer.placement.values()) == {"cpu"}
     same(listen(enhancer), by_cpu)
     assert enhancer.stats["delegate_runs"] == 0
@@ -313,7 +314,8 @@ def test_a_thousand_failures_lose_no_hop(
                 break
             fault = faults[int(random.integers(len(faults)))]
             at = BEFORE + int(random.integers(1, 4))
-            npu.use_delegate(fake_npu, {"fault": fault, "at": str(at), "hang_ms": "100"})
+            options = {"fault": fault, "at": str(at), "hang_ms": "100"}
+            npu.place(Placement(delegate=fake_npu, options=options))
             failures += 1
         for enhancer, out in ((cpu, expected), (npu, got)):
             if points is not None:
@@ -353,8 +355,8 @@ def test_an_answer_that_comes_late_changes_nothing(
 def test_a_process_ends_while_a_delegate_hangs(fake_npu: str, hops: int, retired: int) -> None:
     code = """
 import sys, numpy, seehear
-enhancer = seehear.Enhancer.load(delegate=sys.argv[1], deadline_ms=5,
-    delegate_options={"fault": "hang", "at": "65", "hang_ms": "600000"})
+enhancer = seehear.Enhancer.load(placement=seehear.Placement(delegate=sys.argv[1], deadline_ms=5,
+    options={"fault": "hang", "at": "65", "hang_ms": "600000"}))
 points = numpy.random.default_rng(0).uniform(20, 140, (50, 2)).astype(numpy.float32)
 enhancer.visual_delay_ms = 0
 for hop in range(int(sys.argv[2])):
@@ -378,7 +380,7 @@ def test_a_delegate_can_be_put_back_to_work(
 ) -> None:
     enhancer = load(model, fake_npu, "invoke", at=1)
     same(listen(enhancer), by_cpu)
-    enhancer.use_delegate(fake_npu, deadline_ms=1e3 * PATIENT)
+    enhancer.place(Placement(delegate=fake_npu, deadline_ms=1e3 * PATIENT))
     enhancer.reset()
     same(listen(enhancer), by_cpu)
     assert enhancer.placement["lips_1"] == fake_npu and enhancer.stats["delegates_retired"] == 1
@@ -427,16 +429,17 @@ def test_an_enhancer_that_is_dropped_goes_with_its_delegate_and_thread(model: Bu
 
 
 def test_a_library_that_is_not_there_names_itself(model: Bundle) -> None:
-    enhancer = Enhancer.load(model, delegate="/no/such/lib.so")
+    enhancer = Enhancer.load(model, placement=Placement(delegate="/no/such/lib.so"))
     (event,) = enhancer.events
     assert event.kind == "unavailable" and event.delegate == "/no/such/lib.so" and "doctor" in event.reason
 
 
 def test_a_library_that_is_no_delegate_is_told(model: Bundle, tmp_path: Path) -> None:
-    enhancer = Enhancer.load(model, delegate="libm.so.6")
+    enhancer = Enhancer.load(model, placement=Placement(delegate="libm.so.6"))
     assert "tflite_plugin_create_delegate" in enhancer.events[0].reason
     (tmp_path / "text.so").write_text("no library")
-    assert Enhancer.load(model, delegate=str(tmp_path / "text.so")).events[0].kind == "unavailable"
+    placement = Placement(delegate=tmp_path / "text.so")
+    assert Enhancer.load(model, placement=placement).events[0].kind == "unavailable"
 
 
 def test_a_board_whose_driver_is_missing_runs_on_the_cpu(
@@ -454,7 +457,7 @@ def test_a_board_that_needs_compiled_graphs_says_how_to_get_them(model: Bundle) 
 
 
 def test_a_board_with_a_runtime_of_its_own_says_so(model: Bundle) -> None:
-    (event,) = Enhancer.load(model, board="rk3588", placement={"lips": "rknn"}).events
+    (event,) = Enhancer.load(model, board="rk3588", placement=Placement(graphs={"lips": "rknn"})).events
     assert "not a TFLite delegate" in event.reason
     events = Enhancer.load(model, board="genio").events
     assert [event.graphs for event in events] == [(name,) for name in LIPS]
@@ -495,11 +498,11 @@ def test_a_board_loads_its_own_library_and_the_compiled_graphs(
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"placement": {"mouth": "npu"}}, InputError, "got 'mouth'"),
-        ({"placement": {"lips": "npu"}}, InputError, "a board with an NPU, or a delegate"),
-        ({"board": "raspberry-pi-4", "placement": {"lips": "npu"}}, InputError, "a board with an NPU"),
-        ({"board": "raspberry-pi-4:emulate", "placement": {"lips": "npu"}}, BoardError, "has no NPU"),
-        ({"board": "imx93", "placement": {"lips": "vx"}}, BoardError, "expected one of npu, ethos-u65, cpu"),
+        ({"graphs": {"mouth": "npu"}}, InputError, "got 'mouth'"),
+        ({"graphs": {"lips": "npu"}}, InputError, "a board with an NPU, or a delegate"),
+        ({"board": "raspberry-pi-4", "graphs": {"lips": "npu"}}, InputError, "a board with an NPU"),
+        ({"board": "raspberry-pi-4:emulate", "graphs": {"lips": "npu"}}, BoardError, "has no NPU"),
+        ({"board": "imx93", "graphs": {"lips": "vx"}}, BoardError, "expected one of npu, ethos-u65, cpu"),
         ({"board": "nimbus"}, BoardError, "'nimbus' is not known"),
         ({"board": "coral-usb:fast"}, InputError, "':emulate'"),
         ({"board": "corstone-300"}, BoardError, "emulate it"),
@@ -512,8 +515,22 @@ def test_a_board_loads_its_own_library_and_the_compiled_graphs(
 def test_what_cannot_be_meant_is_one_sentence(
     model: Bundle, arguments: dict[str, Any], error: type[Exception], words: str
 ) -> None:
+    board = arguments.pop("board", None)
     with pytest.raises(error, match=words):
-        Enhancer.load(model, **arguments)
+        Enhancer.load(model, board, placement=Placement(**arguments) if arguments else None)
+
+
+def test_a_placement_that_is_none_is_one_sentence(model: Bundle) -> None:
+    graphs: Any = {"lips": "npu"}
+    for call in (lambda: Enhancer.load(model, placement=graphs), lambda: Enhancer.load(model).place(graphs)):
+        with pytest.raises(InputError, match=r"placement: expected a seehear\.Placement, got dict"):
+            call()
+
+
+def test_a_board_stands_for_what_of_the_lip_net_fits_it(model: Bundle) -> None:
+    assert placement_of(model, get_board("coral-usb")).graphs == dict.fromkeys(LIPS, "edge-tpu")
+    assert placement_of(model, get_board("khadas-vim3")).graphs == {"lips_1": "teflon-etnaviv"}
+    assert placement_of(model, get_board("raspberry-pi-4")).graphs == {}
 
 
 def test_a_graph_that_does_not_fit_the_npu_is_told(float_model: Bundle) -> None:
@@ -526,7 +543,7 @@ def test_an_audio_only_model_has_nothing_to_place(model: Bundle, fake_npu: str) 
     manifest = dict(model.manifest)
     manifest["networks"] = {"audio": manifest["networks"]["audio"]}
     manifest.pop("visual"), manifest.pop("vision", None)
-    enhancer = Enhancer.load(replace(model, manifest=manifest), delegate=fake_npu)
+    enhancer = Enhancer.load(replace(model, manifest=manifest), placement=Placement(delegate=fake_npu))
     assert set(enhancer.placement.values()) == {"cpu"} and not enhancer.events
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seehear import Enhancer
+from seehear import Enhancer, Placement
 from seehear.boards import enforce, get_board, list_boards
 from seehear.boards.profile import data_folder, tomllib
 from seehear.bundle import Bundle
@@ -37,7 +37,7 @@ def test_the_shipped_model_runs_on_an_emulated_coral(
 @pytest.mark.parametrize("board", [board.id for board in list_boards()])
 def test_the_shipped_model_runs_on_every_emulated_board(model: Bundle, board: str) -> None:
     # etnaviv has no sigmoid: the head stays on the processor there
-    placement = {"lips_1": "npu"} if board == "khadas-vim3" else None
+    placement = Placement(graphs={"lips_1": "npu"}) if board == "khadas-vim3" else None
     Enhancer.load(model, board=f"{board}:emulate", placement=placement).process(np.zeros(160, np.float32))
 
 
@@ -46,10 +46,10 @@ def test_emulation_raises_where_the_device_would_make_do_and_says_what_fits(mode
         Enhancer.load(model, board="khadas-vim3", emulate=True)
     assert str(raised.value) == (
         "Graph 'lips_out' does not fit Khadas VIM3: LOGISTIC is not in the operator list of Mesa Teflon on "
-        "VeriSilicon NPUs (etnaviv). With the others alone on the NPU: placement={'lips_1': 'teflon-etnaviv'}."
+        "VeriSilicon NPUs (etnaviv). With the others alone on the NPU: Placement(graphs={'lips_1': 'teflon-etnaviv'})."
     )
-    placement = ast.literal_eval(str(raised.value).split("placement=")[1].rstrip("."))
-    enhancer = Enhancer.load(model, board="khadas-vim3", emulate=True, placement=placement)
+    graphs = ast.literal_eval(str(raised.value).split("graphs=")[1].rstrip(")."))
+    enhancer = Enhancer.load(model, board="khadas-vim3", emulate=True, placement=Placement(graphs=graphs))
     assert [enhancer.placement[name] for name in ("lips_1", "lips_out")] == ["teflon-etnaviv", "cpu"]
 
 
@@ -113,9 +113,9 @@ def test_only_what_is_placed_on_the_npu_must_fit_it(model: Bundle) -> None:
     broken = changed(model, "audio_1", operators=["FULLY_CONNECTED", "ATAN2"])
     Enhancer.load(broken, board="coral-usb", emulate=True)
     with pytest.raises(BoardError, match="Graph 'audio_1'"):
-        Enhancer.load(broken, board="coral-usb", emulate=True, placement={"audio": "npu"})
+        Enhancer.load(broken, board="coral-usb", emulate=True, placement=Placement(graphs={"audio": "npu"}))
     moved = changed(model, "lips_1", operators=["ATAN2"])
-    Enhancer.load(moved, board="coral-usb", emulate=True, placement={"lips": "cpu"})
+    Enhancer.load(moved, board="coral-usb", emulate=True, placement=Placement(graphs={"lips": "cpu"}))
 
 
 def test_a_microcontroller_too_small_is_rejected(model: Bundle) -> None:

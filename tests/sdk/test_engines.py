@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seehear import _core
+from seehear import Placement, _core
 from seehear.bundle import Bundle
 from seehear.cli.main import main
 from seehear.enhancer import Enhancer
@@ -183,7 +183,8 @@ if importlib.util.find_spec("cv2"):
         raise AssertionError("landmarks without a runtime")
 for runtime in ("tflite", "auto"):
     try:
-        loaded = seehear.Enhancer.load(runtime=runtime, delegate=None if runtime == "tflite" else "libnpu.so")
+        placement = None if runtime == "tflite" else seehear.Placement(delegate="libnpu.so")
+        loaded = seehear.Enhancer.load(runtime=runtime, placement=placement)
     except seehear.RuntimeUnavailableError as error:
         assert "pip install" in str(error), error
     else:
@@ -203,13 +204,15 @@ def test_another_runtime_is_one_sentence(model: Bundle, runtime: Any) -> None:
         Enhancer.load(model, runtime=runtime)
 
 
-@pytest.mark.parametrize("where", [{"delegate": "libnpu.so"}, {"board": "imx93"}, {"board": "imx93:emulate"}])
+@pytest.mark.parametrize(
+    "where", [{"placement": Placement(delegate="libnpu.so")}, {"board": "imx93"}, {"board": "imx93:emulate"}]
+)
 def test_npus_and_emulated_boards_are_tflites(model: Bundle, where: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="runtime: expected tflite or auto for an NPU or an emulated board"):
         Enhancer.load(model, runtime="core", **where)
     assert Enhancer.load(model, **where).invoker is not None
     with pytest.raises(InputError, match="runtime: expected tflite or auto"):
-        Enhancer.load(model, runtime="core").use_delegate("libnpu.so")
+        Enhancer.load(model, runtime="core").place(Placement(delegate="libnpu.so"))
     assert Enhancer.load(model, runtime="core", board="raspberry-pi-5").runtime.startswith("core ")
 
 

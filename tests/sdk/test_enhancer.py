@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import seehear
-from seehear import Enhancer
+from seehear import Enhancer, Placement
 from seehear.bundle import Bundle
 from seehear.errors import (
     BoardError,
@@ -545,7 +545,7 @@ def test_a_closed_enhancer_says_so(model: Bundle, noisy: np.ndarray, landmarks: 
     for call in (
         lambda: enhancer.process(noisy), enhancer.flush, enhancer.reset, lambda: enhancer.enhance(noisy, 16000),
         lambda: enhancer.see(np.zeros((9, 9), np.uint8), 0.0), lambda: enhancer.see_landmarks(None, 0.0),
-        enhancer.use_delegate,
+        lambda: enhancer.place(Placement()),
     ):  # fmt: skip
         with pytest.raises(StateError, match="this enhancer is closed: load another"):
             call()

@@ -13,14 +13,14 @@ from seehear.runtime.placement import npu_graphs
 from seehear.runtime.tflite import Graph
 
 
-def emulate(bundle: Bundle, board: Board, placement: Mapping[str, str] | None = None) -> dict[str, str]:
+def emulate(bundle: Bundle, board: Board, graphs: Mapping[str, str] | None = None) -> dict[str, str]:
     """Enforce a board's limits on what is placed on its NPU, as `Enhancer.load(emulate=True)` does.
 
     Parameters
     ----------
     bundle : the model.
     board : the board.
-    placement : graph or network -> "npu", an NPU family of the board, or "cpu"; by default the lip net on the
+    graphs : graph or network -> "npu", an NPU family of the board, or "cpu"; by default the lip net on the
         NPU, all of it: where the device itself would quietly keep a graph on its processor, this raises.
 
     Returns
@@ -33,7 +33,7 @@ def emulate(bundle: Bundle, board: Board, placement: Mapping[str, str] | None = 
     BoardError
         A graph does not fit; one sentence for each.
     """
-    chosen = npu_graphs(bundle, board, placement)
+    chosen = npu_graphs(bundle, board, graphs)
     for family in sorted(set(chosen.values())):
         try:
             boards.enforce(
@@ -45,7 +45,7 @@ def emulate(bundle: Bundle, board: Board, placement: Mapping[str, str] | None = 
                 place.graph for place in places if not place.fits and chosen.get(place.graph) == family
             }
             others = {name: chosen[name] for name in chosen if name not in misfits}
-            rest = f" With the others alone on the NPU: placement={others}." if misfits else ""
+            rest = f" With the others alone on the NPU: Placement(graphs={others})." if misfits else ""
             raise BoardError(f"{error}{rest}") from error
     problems = boards.check(bundle.manifest, board).problems
     if problems:

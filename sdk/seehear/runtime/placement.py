@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from seehear import boards
@@ -28,6 +29,58 @@ CPU = "cpu"
 
 #: Part of a hop that the runs of all its graphs on an NPU may take; the rest is for the CPU's graphs and all else.
 DEADLINE = 0.4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """What of a model runs on an NPU, through which TFLite external delegate, and how that is watched.
+
+    Attributes
+    ----------
+    graphs : graph or network -> "npu", an NPU family of the board, or "cpu"; by default the lip net on the NPU, as
+        far as it fits the board. What is not named stays where it is.
+    delegate : library, by name or path; by default that of the board.
+    options : for the library, as texts, over the board's own; `seehear boards show FAMILY` lists what each takes.
+    deadline_ms : time that the graphs on a delegate may take in one hop, all together; what comes later is
+        answered by the CPU. By default 0.4 hops.
+    check : "some" compares the first answers of each graph, and one in 25 after them, with the CPU's; "all"
+        compares every one before it is heard, so that a wrong one never is.
+
+    Raises
+    ------
+    InputError
+        The deadline is not above 0, or `check` is neither.
+
+    Examples
+    --------
+    >>> Placement(graphs={"lips": "npu"}, delegate="libedgetpu.so.1", options={"device": "usb:0"})
+    """
+
+    graphs: Mapping[str, str] | None = None
+    delegate: str | os.PathLike[str] | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    deadline_ms: float | None = None
+    check: str = "some"
+
+    def __post_init__(self) -> None:
+        deadline = self.deadline_ms
+        if deadline is not None and not (math.isfinite(deadline) and deadline > 0):
+            raise InputError(f"deadline_ms: expected a time above 0, got {deadline!r}")
+        if self.check not in ("some", "all"):
+            raise InputError(f"check: expected 'some' or 'all', got {self.check!r}")
+
+
+def placement_of(bundle: Bundle, board: Board) -> Placement:
+    """What `board` alone stands for: of the lip net, the graphs that fit its NPUs.
+
+    Examples
+    --------
+    >>> placement_of(seehear.bundle.load("default"), boards.get_board("imx8m-plus")).graphs
+    {'lips_1': 'vx', 'lips_out': 'vx'}
+    """
+    where = boards.default_placement(bundle.manifest, board)
+    chosen = npu_graphs(bundle, board, None)
+    return Placement(graphs={name: where[name] for name in chosen if where[name] != board.fallback.id})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,47 +231,32 @@ class Placer:
         used = {graph: each.name for graph, each in self._where.items() if not each.retired}
         return {graph: used.get(graph, CPU) for graph in self._scheduler.graph_names}
 
-    def place(
-        self,
-        board: Board | None,
-        library: str | None,
-        options: Mapping[str, str],
-        placement: Mapping[str, str] | None,
-        deadline: float,
-        check: str,
-    ) -> None:
+    def place(self, board: Board | None, placement: Placement) -> None:
         """Put graphs on NPUs; what cannot be put there stays on the CPU and is told as an event.
 
         Parameters
         ----------
-        board : whose NPUs; None with a library of one's own.
-        library : a delegate to use in place of the board's.
-        options : for the delegate, over the board's own.
-        placement : graph or network -> "npu", an NPU family, or "cpu"; by default `boards.default_placement`.
-            What is not named stays where it is.
-        deadline : seconds that the runs on a delegate may take in one hop.
-        check : "some" or "all" answers are compared with the CPU's.
-
-        Without `placement` the graphs of the lip net that fit are placed, and an event tells of the others.
+        board : whose NPUs; None with a delegate of one's own.
+        placement : what goes where. Where it names no graphs, an event tells of those that do not fit.
 
         Raises
         ------
         InputError, BoardError
-            The placement names what is not there; `check` is neither.
+            The placement names what is not there.
         """
-        if check not in ("some", "all"):
-            raise InputError(f"check: expected 'some' or 'all', got {check!r}")
-        plan = self._plan(board, library, placement)
-        for name, target in parse_placement(self._bundle, placement or {}).items():
+        plan = self._plan(board, placement)
+        for name, target in parse_placement(self._bundle, placement.graphs or {}).items():
             if target == CPU:
                 self._take_off(name)
         for family, graphs in plan.items():
             profile = None if board is None or family == "npu" else boards.get_family(family)
             tell = partial(_tell, self._on_event, self._scheduler, graphs)
             try:
-                self._put(board, profile, library, options, graphs, deadline, check == "all", tell)
+                self._put(board, profile, placement, graphs, tell)
             except DelegateError as error:
-                tell("unavailable", library or (profile.name if profile else family), str(error))
+                own = placement.delegate
+                name = os.fspath(own) if own is not None else profile.name if profile else family
+                tell("unavailable", name, str(error))
 
     def reset(self) -> None:
         """A new stream begins."""
@@ -238,19 +276,17 @@ class Placer:
         number = self._scheduler.graph_names.index(name)
         self._invoker.runs[number] = self._cpu_runs[number]
 
-    def _plan(
-        self, board: Board | None, library: str | None, placement: Mapping[str, str] | None
-    ) -> dict[str, list[str]]:
+    def _plan(self, board: Board | None, placement: Placement) -> dict[str, list[str]]:
         """NPU family (or "npu" without a board) -> graphs."""
-        bundle = self._bundle
+        bundle, graphs = self._bundle, placement.graphs
         if board is not None and board.npus:
-            chosen = npu_graphs(bundle, board, placement)
-            if placement is None and library is None:
-                chosen = self._fitting(board, chosen)
-        elif library is not None:
-            wanted = parse_placement(bundle, _default(bundle) if placement is None else placement)
+            chosen = npu_graphs(bundle, board, graphs)
+            if graphs is None and placement.delegate is None:
+                chosen = dict(self._fitting(board, chosen))
+        elif placement.delegate is not None:
+            wanted = parse_placement(bundle, _default(bundle) if graphs is None else graphs)
             chosen = {name: "npu" for name, target in wanted.items() if target != CPU}
-        elif placement and set(parse_placement(bundle, placement).values()) != {CPU}:
+        elif graphs and set(parse_placement(bundle, graphs).values()) != {CPU}:
             raise InputError("placement: expected also a board with an NPU, or a delegate")
         else:
             chosen = {}
@@ -259,43 +295,42 @@ class Placer:
             plan.setdefault(family, []).append(name)
         return plan
 
-    def _fitting(self, board: Board, chosen: Mapping[str, str]) -> dict[str, str]:
+    def _fitting(self, board: Board, chosen: Mapping[str, str]) -> Mapping[str, str]:
         """Those of the chosen graphs that an NPU of the board takes, and which; the others are told."""
-        manifest = self._bundle.manifest
-        where = boards.default_placement(manifest, board)
-        places = {place.graph: place for place in boards.check(manifest, board).placements}
+        fitting = placement_of(self._bundle, board).graphs or {}
+        places = {place.graph: place for place in boards.check(self._bundle.manifest, board).placements}
         for name in chosen:
-            if where[name] == board.fallback.id:
+            if name not in fitting:
                 family = boards.get_family(places[name].family)
                 reason = "; ".join(places[name].reasons) or INTERFACES[family.interface]
                 _tell(self._on_event, self._scheduler, [name], "unavailable", family.name, reason)
-        return {name: where[name] for name in chosen if where[name] != board.fallback.id}
+        return fitting
 
     def _put(
         self,
         board: Board | None,
         family: Family | None,
-        library: str | None,
-        options: Mapping[str, str],
+        placement: Placement,
         graphs: list[str],
-        deadline: float,
-        check_all: bool,
         tell: Callable[[str, str, str], None],
     ) -> None:
-        libraries: Iterable[str] = [library] if library else ()
-        compiled: dict[str, bytes] = {}
+        own = placement.delegate is not None
+        libraries: Iterable[str] = () if placement.delegate is None else [os.fspath(placement.delegate)]
+        options, compiled = dict(placement.options), dict[str, bytes]()
         if family is not None and board is not None:
-            if library is None:
+            if not own:
                 if family.interface != "tflite-delegate" or family.delegate is None:
                     raise DelegateError(f"{INTERFACES[family.interface]}: name a delegate of your own")
                 libraries = family.delegate.libraries
             if family.delegate is not None:
-                options = {**family.delegate.default_options, **options}
-            compiled = self._compiled(board, family, graphs, own=library is not None)
+                options = {**family.delegate.default_options, **placement.options}
+            compiled = self._compiled(board, family, graphs, own)
         contents = [compiled.get(graph, self._bundle.graphs[graph]) for graph in graphs]
         delegate, name = load_delegate(self._invoker.runtime, libraries, options, contents)
+        deadline_ms = placement.deadline_ms or 1e3 * DEADLINE * self._bundle.hop / self._bundle.rate
         clock = partial(getattr, self._scheduler, "now")
-        accelerator = Accelerator(name, delegate, deadline, clock, partial(tell, "retired", name))
+        accelerator = Accelerator(name, delegate, deadline_ms / 1e3, clock, partial(tell, "retired", name))
+        check_all = placement.check == "all"
         try:
             lanes = {
                 graph: self._lane(accelerator, graph, compiled.get(graph), check_all) for graph in graphs
