@@ -41,7 +41,7 @@ pytest: $(VENV)/.test
 	cd build/pytest && $(BIN)/pytest -c $(CURDIR)/pyproject.toml --rootdir $(CURDIR) $(CURDIR)/tests $(PYTEST_ARGS)
 
 demo: $(VENV)/.demo
-	$(BIN)/seehear demo --out demo-out $(if $(VIDEO),--video "$(VIDEO)")
+	$(BIN)/seehear demo $(if $(VIDEO),"$(VIDEO)") -o demo-out
 
 bench: $(HOST)/CMakeCache.txt
 	$(BIN)/cmake --build $(HOST) --parallel $(JOBS) --target seehear_bench seehear_kernels

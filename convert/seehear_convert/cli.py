@@ -16,9 +16,8 @@ from seehear.errors import SeehearError
 
 from .data import corpus
 from .data.corpus import Clip
+from .options import add
 from .separation import cli as separation
-
-NETS = ("landmarks", "audio", "lips", "gate")
 
 
 def _bar(items: Iterable[Any], title: str) -> Iterable[Any]:
@@ -125,7 +124,7 @@ def _quantize(args: argparse.Namespace) -> dict[str, Any]:
 
         if args.out is None:
             raise ValueError(
-                "quantize --net landmarks: name the folder for face.tflite, mouth.tflite and spec.json with --out"
+                "quantize --net landmarks: name the folder for face.tflite, mouth.tflite and spec.json with -o"
             )
         landmark_net.quantize(args.run, args.out)
         return {"vision": str(args.out)}
@@ -156,8 +155,8 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
     with _Steps() as progress:
         results = evaluate.evaluate(
             args.mixtures,
-            args.root or args.mixtures.parent,
-            args.bundle,
+            args.files or args.mixtures.parent,
+            args.model,
             args.out,
             args.conditions.split(","),
             args.visual_delay_ms,
@@ -198,7 +197,7 @@ def _bundle(args: argparse.Namespace) -> dict[str, Any]:
 def _upgrade(args: argparse.Namespace) -> dict[str, Any]:
     from .export.bundle import upgrade
 
-    written = upgrade(args.bundle, args.out)
+    written = upgrade(args.model, args.out)
     return {"bundle": str(args.out), "name": written.name, "bytes": args.out.stat().st_size}
 
 
@@ -213,7 +212,7 @@ def _card(args: argparse.Namespace) -> dict[str, Any]:
 
     from .export.card import card
 
-    write_atomically(args.out, card(args.bundle, args.report, args.notes).encode())
+    write_atomically(args.out, card(args.model, args.report, args.notes).encode())
     return {"card": str(args.out)}
 
 
@@ -221,15 +220,15 @@ def _compile(args: argparse.Namespace) -> dict[str, Any]:
     from .export import compile as npu
 
     if args.estimate:
-        estimates = npu.estimate(args.bundle, npu.ACCELERATORS)
-        print(npu.estimate_table(args.bundle, estimates))
+        estimates = npu.estimate(args.model, npu.ACCELERATORS)
+        print(npu.estimate_table(args.model, estimates))
         return {
             each.accelerator: {"ms_per_hop": round(each.ms, 4), "cycles_per_hop": each.cycles}
             for each in estimates
         }
     if not args.board or not args.out:
         raise ValueError("expected --board BOARD and -o NEW, or --estimate")
-    written = npu.compile_bundle(args.bundle, args.board, args.out, args.rknn_python)
+    written = npu.compile_bundle(args.model, args.board, args.out, args.rknn_python)
     return npu.summary(written, args.out, args.board)
 
 
@@ -248,67 +247,53 @@ def parser() -> argparse.ArgumentParser:
         ("noise", "any folder of noise"),
     ):  # fmt: skip
         p.add_argument(f"--{name}", type=Path, action="append", default=[], metavar="DIR", help=text)
-    p.add_argument("--out", type=Path, required=True, help="the store")
     p.add_argument(
         "--recipe",
         default="grid-chime",
         help="how the clips of --grid are split; grid-chime: two talkers unseen, a tenth of each other's seen",
     )
-    p.add_argument("--seed", type=int, default=0)
-    p.add_argument(
-        "--ship", action="store_true", help="weights trained on --speech, --chime, --noise may be shipped"
-    )
-    p.add_argument(
-        "--vision", type=Path, help="folder of quantised landmark nets (default: those of the shipped bundle)"
-    )
+    add(p, "out", required=True)
+    add(p, "seed", default=0)
+    add(p, "ship", "vision")
 
-    p = commands.add_parser("train", help="train one network; run again to resume")
+    p = commands.add_parser(
+        "train",
+        help="train one network, in the order of --net; run again to resume",
+        description="The audio net is frozen for good once it is trained, the lip net learns on with the gate.",
+    )
     p.set_defaults(run_command=_train)
-    p.add_argument(
-        "--net",
-        choices=NETS,
-        required=True,
-        help="in this order; the audio net is frozen for good, the lip net learns on with the gate",
-    )
-    p.add_argument("--store", type=Path, required=True, help="the store (for landmarks: the packs)")
-    p.add_argument(
-        "--run", type=Path, required=True, help="folder of the run: config, checkpoints, logs, weights"
-    )
-    p.add_argument("--config", type=Path, help="JSON of seehear_convert.training.config.Config")
-    p.add_argument("--steps", type=int)
+    add(p, "net", "store", "run", required=True)
+    add(p, "config", "steps")
+    add(p, "workers", default=1)
     p.add_argument("--from", dest="start", type=Path, help="run folder whose weights a new run begins with")
-    p.add_argument("--workers", type=int, default=1, help="processes that make mixtures")
 
     p = commands.add_parser("imagine", help="lips for the voices without a face, before the gate is trained")
     p.set_defaults(run_command=_imagine)
-    p.add_argument("--store", type=Path, required=True)
-    p.add_argument("--steps", type=int, default=600)
-    p.add_argument("--seed", type=int, default=0)
+    add(p, "store", required=True)
+    add(p, "steps", default=600)
+    add(p, "seed", default=0)
 
     p = commands.add_parser("quantize", help="build int8 graphs and measure their mask error against float")
     p.set_defaults(run_command=_quantize)
-    p.add_argument("--net", choices=("audio", "landmarks"), default="audio")
-    p.add_argument("--run", type=Path, required=True)
-    p.add_argument("--store", type=Path, help="the store to calibrate on")
-    p.add_argument("--out", type=Path, help="with --net landmarks: folder for the graphs and their spec")
+    add(p, "net", default="audio")
+    add(p, "run", required=True)
+    add(p, "store", "out")
     p.add_argument("--limit", type=float, default=0.02, help="largest rms mask error (default %(default)s)")
 
     p = commands.add_parser(
         "upgrade", help="write a bundle in the last format, with the core's image of its graphs"
     )
-    p.add_argument("bundle", help="name or path")
-    p.add_argument("-o", "--out", type=Path, required=True)
     p.set_defaults(run_command=_upgrade)
+    add(p, "MODEL")
+    add(p, "out", required=True)
 
     p = commands.add_parser("bundle", help="quantise and write a bundle")
     p.set_defaults(run_command=_bundle)
-    p.add_argument("--run", type=Path, required=True)
-    p.add_argument("--store", type=Path, required=True)
-    p.add_argument("--out", type=Path, required=True)
-    p.add_argument("--vision", type=Path, help="folder with face.tflite, mouth.tflite, spec.json")
+    add(p, "run", "store", "out", required=True)
+    add(p, "vision")
+    add(p, "visual-delay-ms", default=80.0)
+    add(p, "floor-db")
     p.add_argument("--name", default="default")
-    p.add_argument("--visual-delay-ms", type=float, default=80.0)
-    p.add_argument("--floor-db", type=float, help="least gain; the config's by default")
     p.add_argument("--float", action="store_true", help="float32 graphs, the reference of the int8 ones")
     p.add_argument("--scores", type=Path, help="summary.json of evaluate, kept in the manifest")
 
@@ -316,40 +301,35 @@ def parser() -> argparse.ArgumentParser:
         "compile", help="compile a bundle's graphs for a board's NPU, beside the originals"
     )
     p.set_defaults(run_command=_compile)
-    p.add_argument("bundle", help="name or path of a bundle")
-    p.add_argument("--board", help="id of a board (`seehear boards list`)")
-    p.add_argument("-o", "--out", type=Path, metavar="NEW", help="the new bundle")
+    add(p, "MODEL", "board", "out", "estimate")
     p.add_argument("--rknn-python", type=Path, help="interpreter of an environment with rknn-toolkit2")
-    p.add_argument("--estimate", action="store_true", help="print Vela's estimates for three Ethos-U instead")
 
     p = commands.add_parser("evaluate", help="PESQ, STOI, ESTOI, SI-SDR on a list of mixtures, with controls")
     p.set_defaults(run_command=_evaluate)
     p.add_argument(
         "--mixtures", type=Path, required=True, help="CSV: id,group,kind,snr_db,talker,video,noisy,clean"
     )
-    p.add_argument("--root", type=Path, help="folder its paths are relative to (default: the CSV's)")
-    p.add_argument("--bundle", required=True, help="name or path of a bundle")
-    p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--files", type=Path, help="folder its paths are relative to (default: the CSV's)")
+    add(p, "model", "visual-delay-ms")
+    add(p, "out", required=True)
+    add(p, "workers", default=2)
     p.add_argument("--conditions", default="noisy,audio,av,shuffled,static")
-    p.add_argument("--visual-delay-ms", type=float, help="default: the bundle's")
     p.add_argument(
         "--reference", type=Path, help="scores.csv of the float bundle; fails when int8 loses too much"
     )
-    p.add_argument("--workers", type=int, default=2)
 
     p = commands.add_parser("card", help="model card of a bundle: data, licences, scores")
     p.set_defaults(run_command=_card)
-    p.add_argument("--bundle", required=True, help="name or path of a bundle")
+    add(p, "model")
+    add(p, "out", required=True)
     p.add_argument("--report", type=Path, required=True, help="report.md of evaluate")
     p.add_argument("--notes", type=Path, help="markdown of what the figures do not say")
-    p.add_argument("--out", type=Path, required=True)
 
     p = commands.add_parser("mixtures", help="write a list of validation mixtures to choose on")
     p.set_defaults(run_command=_mixtures)
-    p.add_argument("--store", type=Path, required=True)
-    p.add_argument("--out", type=Path, required=True)
+    add(p, "store", "out", required=True)
+    add(p, "seed", default=0)
     p.add_argument("--count", type=int, default=120)
-    p.add_argument("--seed", type=int, default=0)
 
     separation.add(commands, _bar, _Steps)
     return top

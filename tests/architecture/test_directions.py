@@ -41,7 +41,7 @@ SDK: list[set[str]] = [
 
 #: The same for the host package.
 CONVERT: list[set[str]] = [
-    {"dsp", "metrics"},
+    {"dsp", "metrics", "options"},
     {"data"},
     {"training", "sight"},
     {"export"},

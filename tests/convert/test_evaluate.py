@@ -133,8 +133,8 @@ def test_a_bundle_may_be_named_as_well_as_given_as_a_path(
     table = tmp_path / "m.csv"
     table.write_text("id,group,kind,snr_db,noisy,clean\na,g,noise,0,x.wav,x.wav\n")
     call = ["evaluate", "--mixtures", str(table), "--out", str(tmp_path / "out"), "--conditions", "noisy"]
-    assert cli.main([*call, "--bundle", "default", "--workers", "1"]) == 0
-    assert cli.main([*call, "--bundle", "defualt"]) == 1
+    assert cli.main([*call, "--model", "default", "--workers", "1"]) == 0
+    assert cli.main([*call, "--model", "defualt"]) == 1
     assert "defualt" in capsys.readouterr().err
 
 

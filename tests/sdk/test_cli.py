@@ -203,7 +203,7 @@ def test_batch_goes_on_after_bad_rows(
             {"id": "g", "audio": wav},
         ],
     )
-    assert run("enhance", "--list", rows, "--out", tmp_path / "out", "--json") == 7
+    assert run("enhance", "--list", rows, "-o", tmp_path / "out", "--json") == 7
     captured = capsys.readouterr()
     report = json.loads(captured.out)
     assert report["failed"] == 6 and len(report["rows"]) == 9
@@ -220,7 +220,7 @@ def test_batch_of_good_rows_equals_single_runs(
     rows = write_list(
         tmp_path / "l.csv", [{"id": "x", "audio": "other.wav"}, {"id": "y", "audio": "noisy.wav"}]
     )
-    assert run("enhance", "--list", rows, "--out", tmp_path / "out") == 0
+    assert run("enhance", "--list", rows, "-o", tmp_path / "out") == 0
     assert "2 of 2" in capsys.readouterr().out
     run("enhance", wav, "-o", tmp_path / "single.wav")
     assert (tmp_path / "single.wav").read_bytes() == (tmp_path / "out" / "y.wav").read_bytes()
@@ -233,16 +233,27 @@ def test_bad_lists_are_one_sentence(wav: Path, tmp_path: Path, capsys: Capture) 
     (tmp_path / "bytes.csv").write_bytes(b"id,audio\n\xff\xfe\x00,\n")
     (tmp_path / "empty.csv").touch()
     assert "columns id, audio and video, got name, sound" in failed(
-        capsys, 3, "enhance", "--list", tmp_path / "cols.csv", "--out", out
+        capsys, 3, "enhance", "--list", tmp_path / "cols.csv", "-o", out
     )
-    assert "at least one row" in failed(capsys, 3, "enhance", "--list", tmp_path / "none.csv", "--out", out)
-    assert "UTF-8" in failed(capsys, 3, "enhance", "--list", tmp_path / "bytes.csv", "--out", out)
-    assert "got none" in failed(capsys, 3, "enhance", "--list", tmp_path / "empty.csv", "--out", out)
-    assert "cannot be read" in failed(capsys, 3, "enhance", "--list", tmp_path / "gone.csv", "--out", out)
-    assert "--out DIR" in failed(capsys, 2, "enhance", "--list", tmp_path / "none.csv")
-    assert "excludes" in failed(capsys, 2, "enhance", wav, "--list", tmp_path / "none.csv", "--out", out)
+    assert "at least one row" in failed(capsys, 3, "enhance", "--list", tmp_path / "none.csv", "-o", out)
+    assert "UTF-8" in failed(capsys, 3, "enhance", "--list", tmp_path / "bytes.csv", "-o", out)
+    assert "got none" in failed(capsys, 3, "enhance", "--list", tmp_path / "empty.csv", "-o", out)
+    assert "cannot be read" in failed(capsys, 3, "enhance", "--list", tmp_path / "gone.csv", "-o", out)
+    assert "-o DIR" in failed(capsys, 2, "enhance", "--list", tmp_path / "none.csv")
+    assert "excludes" in failed(capsys, 2, "enhance", wav, "--list", tmp_path / "none.csv", "-o", out)
     rows = write_list(tmp_path / "ok.csv", [{"id": "a", "audio": wav}])
-    assert "cannot be made" in failed(capsys, 6, "enhance", "--list", rows, "--out", wav)
+    assert "cannot be made" in failed(capsys, 6, "enhance", "--list", rows, "-o", wav)
+
+
+def test_the_board_and_the_delegate_are_named_as_to_load(
+    wav: Path, tmp_path: Path, capsys: Capture, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "out.wav"
+    assert run("enhance", wav, "-o", out, "--board", "coral-usb:emulate", "--json") == 0
+    assert not json.loads(capsys.readouterr().out)["runtime"].startswith("core") and not caplog.messages
+    assert run("enhance", wav, "-o", out, "--delegate", tmp_path / "libnone.so") == 0
+    assert "libnone.so unavailable" in caplog.messages[0]
+    assert "'nimbus' is not known" in failed(capsys, 8, "enhance", wav, "-o", out, "--board", "nimbus")
 
 
 def test_info_shows_the_model(capsys: Capture) -> None:

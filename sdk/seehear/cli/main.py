@@ -21,6 +21,7 @@ import numpy as np
 from seehear import bundle as bundles
 from seehear.bundle import keys
 from seehear.cli import boards as boards_cli
+from seehear.cli import export, options
 from seehear.errors import (
     BatchError,
     InputError,
@@ -35,8 +36,6 @@ from seehear.files import STANDARD, is_stdout
 from seehear.media.audio_files import SoundStream, open_audio, read_audio
 from seehear.media.media_writers import Pictures, check_sound_output, sound_writer
 from seehear.report.progress import progress
-from seehear.runtime import flat_model
-from seehear.runtime.tflite import ENGINES
 from seehear.sight.face_crops import opencv
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit code: 0, or that of the error (see `seehear.errors`), whose message goes to standard error.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
         with _ends_on_signals(), keys.given(getattr(arguments, "key", None)):
             return int(arguments.run(arguments) or 0)
@@ -101,81 +100,62 @@ def _ends_on_signals() -> Iterator[None]:
             signal.signal(each, signal.SIG_DFL)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
     codes = "\n".join(f"  {code:3}  {meaning}" for code, meaning in exit_codes().items())
-    parser = argparse.ArgumentParser(
+    top = argparse.ArgumentParser(
         prog="seehear",
         description="Audio-visual speech enhancement.",
         epilog=f"exit codes:\n{codes}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=_version())
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    top.add_argument("--version", action="version", version=_version())
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
 
-    enhance = commands.add_parser("enhance", help="enhance the speech of a file, or of a list of files")
+    enhance = commands.add_parser(
+        "enhance",
+        help="enhance the speech of a file, or of a list of files",
+        description="OUT: .wav (16 bit), .flac, .ogg; .mp4, .mov, .mkv with the pictures as they are; - is standard output, "
+        "as WAV; with --list a folder, which gets OUT/<id>.wav. The nets run on the processor, unless --board, "
+        "--delegate or the variable SEEHEAR_BOARD says otherwise.",
+    )
     enhance.set_defaults(run=_enhance)
     enhance.add_argument(
         "input",
         nargs="?",
         help="WAV; with the extra media also FLAC, Ogg, mp4, mpg, mkv, webm; - is standard input",
     )
-    enhance.add_argument(
-        "-o",
-        "--output",
-        metavar="OUT",
-        help="where the enhanced sound goes: .wav (16 bit), .flac, .ogg; .mp4, .mov, .mkv with the pictures as "
-        "they are; - is standard output, as WAV",
-    )
+    options.add(enhance, "out", "audio-only", "model", "key", "board", "delegate", "runtime")
+    options.add(enhance, "floor-db", "visual-delay-ms", "json")
     enhance.add_argument(
         "--video", help="the talker's pictures, if they are not in INPUT; starts with the sound"
     )
-    enhance.add_argument("--audio-only", action="store_true", help="do not look at any pictures")
     enhance.add_argument(
         "--list", metavar="LIST.csv", help="many files: columns id, audio, video; others are ignored"
     )
-    enhance.add_argument("--out", metavar="DIR", help="with --list: writes DIR/<id>.wav")
-    enhance.add_argument(
-        "--model", default="default", help="name or path of a model bundle (default: default)"
-    )
-    keys.add_option(enhance)
-    _add_runtime(enhance)
     enhance.add_argument("--strength", type=float, default=1.0, help="0 = untouched .. 1 = full (default)")
-    enhance.add_argument("--floor-db", type=float, help="least gain in dB (default: the model's)")
-    enhance.add_argument("--visual-delay-ms", type=float,
-                         help="how old a picture is when it is used (default: as the model was made for)")  # fmt: skip
     enhance.add_argument(
         "--plot", metavar="P.png", help="draw spectrograms, masks and gate; also .jpg, .pdf, .svg"
     )
     enhance.add_argument("--clean", metavar="CLEAN", help="with --plot: the clean sound, to draw beside")
-    enhance.add_argument("--json", action="store_true", help="print the report as JSON")
 
-    info = commands.add_parser("info", help="say what is in a model bundle")
+    info = commands.add_parser("info", help="say what is in a model bundle; as JSON, its manifest")
     info.set_defaults(run=_info)
-    info.add_argument("bundle", nargs="?", default="default", help="name or path (default: default)")
-    keys.add_option(info)
-    info.add_argument("--json", action="store_true", help="print the manifest as JSON")
+    options.add(info, "MODEL", "key", "json")
 
     bench = commands.add_parser("bench", help="measure compute time, start-up and memory on this machine")
     bench.set_defaults(run=_bench)
-    bench.add_argument("--model", default="default")
-    keys.add_option(bench)
-    _add_runtime(bench)
+    options.add(bench, "model", "key", "runtime", "json")
     bench.add_argument("--seconds", type=float, default=20.0, help="sound to measure on (default: 20)")
-    bench.add_argument("--json", action="store_true", help="print the figures as JSON")
 
     demo = commands.add_parser("demo", help="make a noisy clip, enhance it, show what came of it")
     demo.set_defaults(run=_demo)
-    demo.add_argument("--out", default="demo-out", help="folder for the results (default: demo-out)")
-    demo.add_argument("--video", help="your own clip, instead of the one made here")
+    demo.add_argument("clip", nargs="?", metavar="CLIP", help="your own clip, instead of the one made here")
+    options.add(demo, "out", default=Path("demo-out"))
 
     boards_cli.add_commands(commands)
-    flat_model.add_commands(commands)
-    return parser
-
-
-def _add_runtime(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runtime", metavar="|".join(ENGINES),
-                        help="what runs the nets (default: SEEHEAR_RUNTIME, else auto)")  # fmt: skip
+    export.add_commands(commands)
+    return top
 
 
 def _version() -> str:
@@ -193,31 +173,30 @@ def _enhance(arguments: argparse.Namespace) -> int:
         raise InputError("--audio-only and --video exclude each other")
     if arguments.list is not None:
         return _enhance_list(arguments)
-    if arguments.input is None or arguments.output is None:
-        raise InputError("expected INPUT and -o OUT, or --list LIST.csv and --out DIR")
-    check_sound_output(arguments.output)
+    if arguments.input is None or arguments.out is None:
+        raise InputError("expected INPUT and -o OUT, or --list LIST.csv and -o DIR")
+    output = str(arguments.out)
+    check_sound_output(output)
     if arguments.plot:
         from seehear.report.plots import check_plot
 
         check_plot(Path(arguments.plot))
     # beside the sound, standard output has no place for words
-    words = sys.stderr if is_stdout(arguments.output) else sys.stdout
+    words = sys.stderr if is_stdout(output) else sys.stdout
     enhancer = _load(arguments)
     with progress(_line(Path(arguments.input).name), 1000) as advance:
-        report = _enhance_file(
-            enhancer, arguments, arguments.input, arguments.video, arguments.output, advance
-        )
+        report = _enhance_file(enhancer, arguments, arguments.input, arguments.video, output, advance)
     print(json.dumps(report) if arguments.json else _line(_sentence(report)), file=words)
     return 0
 
 
 def _enhance_list(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
-        raise InputError("--list: expected also --out DIR, where the results go")
-    if arguments.input or arguments.output or arguments.video or arguments.plot:
-        raise InputError("--list excludes INPUT, -o, --video and --plot")
+        raise InputError("--list: expected also -o DIR, where the results go")
+    if arguments.input or arguments.video or arguments.plot:
+        raise InputError("--list excludes INPUT, --video and --plot")
     rows = _read_list(Path(arguments.list))
-    folder = Path(arguments.out)
+    folder = arguments.out
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -434,9 +413,15 @@ def _line(text: str) -> str:
 
 def _load(arguments: argparse.Namespace) -> Enhancer:
     from seehear.enhancer import Enhancer
+    from seehear.runtime.placement import Placement
 
     return Enhancer.load(
-        arguments.model, strength=arguments.strength, floor_db=arguments.floor_db, runtime=arguments.runtime
+        arguments.model,
+        arguments.board,
+        strength=arguments.strength,
+        floor_db=arguments.floor_db,
+        runtime=arguments.runtime,
+        placement=Placement(delegate=arguments.delegate) if arguments.delegate else None,
     )
 
 
@@ -445,7 +430,7 @@ def _load(arguments: argparse.Namespace) -> Enhancer:
 
 
 def _info(arguments: argparse.Namespace) -> int:
-    bundle = bundles.load(arguments.bundle)
+    bundle = bundles.load(arguments.model)
     manifest = bundle.manifest
     if arguments.json:
         print(json.dumps(manifest))
@@ -509,7 +494,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         raise MissingExtraError(
             f"the demo needs more packages ({error}): {install('camera,media')}"
         ) from error
-    return int(demo.main(arguments.out, arguments.video) or 0)
+    return int(demo.main(arguments.out, arguments.clip) or 0)
 
 
 if __name__ == "__main__":

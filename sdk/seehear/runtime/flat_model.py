@@ -7,7 +7,6 @@ no flatbuffers are parsed here. Every exported layer is run against the interpre
 
 from __future__ import annotations
 
-import argparse
 import os
 import struct
 import zlib
@@ -19,8 +18,7 @@ from typing import Any
 import numpy as np
 
 from seehear import _core
-from seehear import bundle as bundles
-from seehear.bundle import Bundle, keys
+from seehear.bundle import Bundle
 from seehear.errors import BundleError, OutputError
 from seehear.files import write_atomically
 from seehear.runtime import tflite as runtime
@@ -360,22 +358,3 @@ def _c_source(image: bytes, stem: str) -> str:
     rows = (",".join(f"0x{word:08x}u" for word in words[i : i + 8]) for i in range(0, len(words), 8))
     body = ",\n".join(rows)
     return f'#include "{stem}.h"\n\nconst uint32_t seehear_model[SEEHEAR_MODEL_SIZE / 4] = {{\n{body}}};\n'
-
-
-def add_commands(commands: Any) -> None:
-    """Add `seehear export` to the command line."""
-    parser = commands.add_parser("export", help="write a model as one flat image for firmware")
-    parser.set_defaults(run=_export)
-    parser.add_argument(
-        "model", nargs="?", default="default", help="name or path of a bundle (default: default)"
-    )
-    keys.add_option(parser)
-    parser.add_argument("-o", "--output", required=True, metavar="model.bin|model.c")
-    parser.add_argument("--audio-only", action="store_true", help="leave the lip and gate nets out")
-
-
-def _export(arguments: argparse.Namespace) -> int:
-    bundle = bundles.load(arguments.model)
-    size = export(bundle, arguments.output, arguments.audio_only)
-    print(f"{arguments.output}: {bundle.name}, {size} bytes")
-    return 0

@@ -1,0 +1,70 @@
+"""The options that several commands have: one spelling, one meaning, one type for each, whatever the command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seehear.bundle.keys import KEY
+from seehear.runtime.tflite import ENGINES
+
+#: Name -> flags, and what argparse is told of them. A command may say what its default is, and what it requires.
+OPTIONS: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = {
+    "MODEL": (("model",), {"metavar": "MODEL", "nargs": "?", "help": "name or path of a bundle"}),
+    "model": (("--model",), {"metavar": "MODEL", "help": "name or path of a bundle"}),
+    "key": (
+        ("--key",),
+        {"help": f"refuse models not signed with this public key: hex, PEM or file (default: ${KEY})"},
+    ),
+    "board": (("--board",), {"help": "id of a board (`seehear boards list`)"}),
+    "delegate": (
+        ("--delegate",),
+        {"metavar": "LIBRARY", "help": "TFLite external delegate that runs the nets (default: the board's)"},
+    ),
+    "runtime": (
+        ("--runtime",),
+        {"metavar": "|".join(ENGINES), "help": "what runs the nets (default: SEEHEAR_RUNTIME, else auto)"},
+    ),
+    "out": (("-o", "--out"), {"type": Path, "metavar": "OUT", "help": "where the result goes"}),
+    "json": (("--json",), {"action": "store_true", "help": "print JSON"}),
+    "markdown": (("--markdown",), {"action": "store_true", "help": "print Markdown"}),
+    "audio-only": (
+        ("--audio-only",),
+        {"action": "store_true", "help": "sound alone: no pictures, and none of the nets for them"},
+    ),
+    "visual-delay-ms": (
+        ("--visual-delay-ms",),
+        {"type": float, "help": "how old a picture is when it is used (default: as the model was made for)"},
+    ),
+    "floor-db": (("--floor-db",), {"type": float, "help": "least gain in dB (default: the model's)"}),
+}
+
+
+def add(
+    parser: argparse.ArgumentParser,
+    *names: str,
+    among: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = OPTIONS,
+    **more: Any,
+) -> None:
+    """Add options to a command.
+
+    Parameters
+    ----------
+    parser : of the command.
+    names : keys of `among`.
+    among : the options there are.
+    more : what this command's are besides: `default`, `required`.
+
+    Examples
+    --------
+    >>> add(parser, "out", required=True)
+    """
+    for name in names:
+        flags, told = among[name]
+        default = {"default": "default"} if name.lower() == "model" else {}
+        text = told["help"]
+        if "default" in {**default, **more} and "(default" not in text:
+            text += f" (default: {more.get('default', 'default')})"
+        parser.add_argument(*flags, **{**told, **default, **more, "help": text})
