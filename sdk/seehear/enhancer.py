@@ -634,6 +634,12 @@ class Enhancer:
         return self._latency
 
     @property
+    def delay_sample(self) -> int:
+        """`latency`, by the name it has in Picovoice's Koala. What is heard is later by the wait for a block as well:
+        `frame_length` samples, if blocks of that are handed in as soon as they are full."""
+        return self._latency
+
+    @property
     def now(self) -> float:
         """Seconds on the sample clock: sound enhanced since `reset`."""
         return float(self._scheduler.now)
@@ -780,6 +786,10 @@ class Enhancer:
         if self._placer is not None:
             self._placer.close()
         self._trackers.clear()
+
+    def delete(self) -> None:
+        """`close`, by the name it has in Picovoice's Koala."""
+        self.close()
 
     def _open(self) -> Any:
         """The stream, while there is one."""

@@ -545,11 +545,30 @@ def test_a_closed_enhancer_says_so(model: Bundle, noisy: np.ndarray, landmarks: 
     for call in (
         lambda: enhancer.process(noisy), enhancer.flush, enhancer.reset, lambda: enhancer.enhance(noisy, 16000),
         lambda: enhancer.see(np.zeros((9, 9), np.uint8), 0.0), lambda: enhancer.see_landmarks(None, 0.0),
-        lambda: enhancer.place(Placement()),
+        lambda: enhancer.place(Placement()), lambda: enhancer.process_faces(noisy), enhancer.warm_up,
+        lambda: enhancer.see_mouth(np.zeros((48, 48), np.uint8), 0.0),
+        lambda: next(enhancer.enhance_blocks([noisy], 16000)),
     ):  # fmt: skip
         with pytest.raises(StateError, match="this enhancer is closed: load another"):
             call()
-    assert enhancer.stats["hops"] == 200 and enhancer.latency == 319 and enhancer.face_state == "none"
+    assert (
+        enhancer.stats["hops"] == 200
+        and enhancer.latency == enhancer.delay_sample == 319
+        and enhancer.face_state == "none"
+    )
+
+
+@pytest.mark.parametrize(("rate", "block"), [(16000, 160), (16000, None), (48000, 480), (44100, None)])
+def test_a_program_written_for_koala_runs(model: Bundle, rate: int, block: int | None) -> None:
+    """Frames of `frame_length`, of which the output is `delay_sample` samples late; then `delete`."""
+    enhancer = Enhancer.load(model, rate=rate, strength=0, block=block)
+    frame, delay = enhancer.frame_length, enhancer.delay_sample
+    sound = np.random.default_rng(3).uniform(-0.1, 0.1, 20 * frame).astype(np.float32)
+    out = np.concatenate([enhancer.process(each) for each in sound.reshape(20, frame)])
+    np.testing.assert_array_equal(out[delay:], sound[: len(sound) - delay])
+    enhancer.delete()
+    with pytest.raises(StateError, match="closed"):
+        enhancer.process(sound[:frame])
 
 
 def test_a_hop_in_flight_survives_close(model: Bundle, noisy: np.ndarray) -> None:
