@@ -8,6 +8,8 @@ picture -> face crop [from the last picture; else from Haar on a small picture, 
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -162,32 +164,72 @@ class FaceTracker:
         MissingExtraError
             OpenCV is not installed.
         """
-        image = _checked(image)
+        image = checked_picture(image)
         with on_picture(image):
             return self._track(image, t)
 
     def _track(self, image: np.ndarray, t: float) -> np.ndarray | None:
-        if self._frame is not None:
-            points = self._follow(image, *self._frame)
-            if points is not None:
-                self._missed = 0
-                return self._lips(image, points)
-            self._missed += 1
-            if (
-                self._missed >= 3
-            ):  # a hand before the face, a blurred picture: the face is mostly where it was
-                self._frame = self._eyes = None
+        if self.known:
+            points = self._follow_known(image)
+            if self._missed == 0:
+                return points
         self.score = 0.0
         if self._searched is not None and 0 <= t - self._searched < self.search_period:
             return None
         self._searched = t
-        for frame in self._candidates(image):
+        # after a missed picture, most of all where the face was
+        last = [] if self._frame is None else [self._frame]
+        for frame in itertools.chain(last, self.search(image)):
             points = self._settle(image, *frame)
             if points is not None:
-                self._missed = 0
-                self._eyes = None
-                return self._lips(image, points)
+                return self._begin(image, points)
         return None
+
+    def _follow_known(self, image: np.ndarray) -> np.ndarray | None:
+        """Landmarks of the known face; it is forgotten after three pictures in a row without it."""
+        assert self._frame is not None
+        points = self._follow(image, *self._frame)
+        if points is not None:
+            self._missed = 0
+            return self._lips(image, points)
+        self._missed += 1
+        if self._missed >= 3:  # a hand before the face, a blurred picture: the face is mostly where it was
+            self._frame = self._eyes = None
+        return None
+
+    def _begin(self, image: np.ndarray, points: np.ndarray) -> np.ndarray | None:
+        self._missed = 0
+        self._eyes = None
+        return self._lips(image, points)
+
+    # --- what `SeveralFaces` is made of
+
+    def twin(self) -> FaceTracker:
+        """A tracker that knows no face yet, with the same nets and detector; both belong to one thread."""
+        other = copy.copy(self)
+        other.reset()
+        return other
+
+    @property
+    def known(self) -> bool:
+        """True from the picture in which a face was found to the third in a row in which it was not."""
+        return self._frame is not None
+
+    @property
+    def frame(self) -> tuple[complex, complex] | None:
+        """Scale and tilt, and the point between the eyes, of the known face (as `face_frame`)."""
+        return self._frame
+
+    def follow(self, image: np.ndarray) -> np.ndarray | None:
+        """As `track`, but where the face is not known the detector does not look for it."""
+        with on_picture(image):
+            return self._follow_known(image) if self.known else None
+
+    def begin(self, image: np.ndarray, frame: tuple[complex, complex]) -> np.ndarray | None:
+        """Follow from here on the face at this place, as one from `search`; None, and not `known`, if there is none."""
+        with on_picture(image):
+            points = self._settle(image, *frame)
+            return None if points is None else self._begin(image, points)
 
     def track_mouth(self, crop: np.ndarray, t: float = 0.0) -> np.ndarray | None:
         """Landmarks for callers with an aligned mouth crop of their own.
@@ -203,7 +245,7 @@ class FaceTracker:
         float32 (50, 2) in pixels of the crop: lips as found, all other points those of a mean face around it;
         None where no lips are seen.
         """
-        crop = _checked(crop)
+        crop = checked_picture(crop)
         half = complex(crop.shape[1] / 2)
         square = Crop(half, complex(crop.shape[1] - 1, crop.shape[0] - 1) / 2, self._mouth.crop.size)
         with on_picture(crop):
@@ -273,11 +315,9 @@ class FaceTracker:
             points[INDEX[mesh]] += sign * np.array([change.real, change.imag])
         return points.astype(np.float32)
 
-    def _candidates(self, image: np.ndarray) -> Iterator[tuple[complex, complex]]:
-        """Rough face frames, the most promising first."""
+    def search(self, image: np.ndarray) -> Iterator[tuple[complex, complex]]:
+        """Rough face frames, the most promising first: what the slow detector finds."""
         high, wide = image.shape[:2]
-        if self._frame is not None:
-            yield self._frame
         # most of the way by a whole factor, which is cheap, the rest on what is then a small picture
         small, _, _ = shrunk(gray(image), max(1, max(wide, high) // SEARCH_SIDE))
         shrink = max(1.0, max(wide, high) / SEARCH_SIDE)
@@ -307,7 +347,8 @@ def _cascade() -> Any:
     return cascade
 
 
-def _checked(image: np.ndarray) -> np.ndarray:
+def checked_picture(image: np.ndarray) -> np.ndarray:
+    """The picture, or InputError if it is none."""
     good = isinstance(image, np.ndarray) and image.dtype == np.uint8
     if not good or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)) or image.size == 0:
         got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
