@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include "bindings/flat_model.h"
+#include "bindings/limits.h"
 #include "bindings/net_kernels.h"
 #include "bindings/scheduler.h"
 #include "bindings/stages.h"
@@ -14,4 +15,5 @@ PYBIND11_MODULE(_core, m) {
   seehear::bindings::BindStages(m);
   seehear::bindings::BindFlatModel(m);
   seehear::bindings::BindNetKernels(m);
+  seehear::bindings::BindLimits(m);
 }

@@ -8,7 +8,6 @@
 #include <string>
 
 #include "bindings/arrays.h"
-#include "bindings/manifest.h"
 #include "firmware/model_image.h"
 #include "nets/tensor_port.h"
 #include "sight/lip_geometry.h"
@@ -41,16 +40,23 @@ Status CheckScales(Graph& graph, const Vector<GraphSpec>& flat) {
   return Status::Ok();
 }
 
-void UseFlatModel(PyScheduler& self, const py::bytes& image) {
+// words: where the image then lies; config and layers are views of it.
+void ReadImage(const py::bytes& image, std::vector<uint32_t>* words, SchedulerConfig* config,
+               Vector<Int8Graph>* layers) {
   const std::string bytes = image;
-  std::vector<uint32_t> words((bytes.size() + 3) / 4);
-  std::memcpy(words.data(), bytes.data(), bytes.size());
+  words->resize((bytes.size() + 3) / 4);
+  std::memcpy(words->data(), bytes.data(), bytes.size());
   ModelImage flat;
+  Check(flat.Open(words->data(), bytes.size()));
+  Check(flat.Read(config, layers));
+}
+
+void UseFlatModel(PyScheduler& self, const py::bytes& image) {
+  std::vector<uint32_t> words;
   SchedulerConfig config;
   Vector<Int8Graph> layers;
   Int8Executor executor;
-  Check(flat.Open(words.data(), bytes.size()));
-  Check(flat.Read(&config, &layers));
+  ReadImage(image, &words, &config, &layers);
   Check(executor.Prepare(&self.core.graphs(), layers));
   for (Graph& graph : self.core.graphs()) Check(CheckScales(graph, config.graphs));
   const Turns::Turn turn(&self.turns);
@@ -61,9 +67,10 @@ void UseFlatModel(PyScheduler& self, const py::bytes& image) {
   self.native = true;
 }
 
-std::shared_ptr<PyScheduler> MakeScheduler(const py::dict& manifest, int faces) {
+std::shared_ptr<PyScheduler> MakeScheduler(const py::bytes& image, int faces) {
   auto self = std::make_shared<PyScheduler>();
-  SchedulerConfig config = ReadManifest(manifest);
+  SchedulerConfig config;
+  ReadImage(image, &self->config, &config, nullptr);
   config.faces = faces;
   const Status status = self->core.Prepare(config);
   if (!status.ok()) throw py::value_error("manifest: " + status.message());

@@ -21,9 +21,10 @@ struct PyScheduler {
   PythonInvoke invoke;
   Turns turns;
   Int8Executor executor;
-  std::vector<uint32_t> image;  // of the executor, in whole words: its tables are read in place
-  bool native = false;          // the executor runs the graphs: a hop needs nothing of Python
-  pybind11::function next;      // set while the core worked beside Python: comes in when that is done
+  // What the scheduler and the executor were made from, in whole words: their tables are read in place.
+  std::vector<uint32_t> config, image;
+  bool native = false;      // the executor runs the graphs: a hop needs nothing of Python
+  pybind11::function next;  // set while the core worked beside Python: comes in when that is done
 
   // Work of the core, for one thread at a time; what a signal handler raised meanwhile comes out of here.
   template <typename Work>

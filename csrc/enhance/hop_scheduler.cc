@@ -58,14 +58,14 @@ bool HopScheduler::set_strength(float strength) noexcept {
 }
 
 bool HopScheduler::set_floor_db(float floor_db) noexcept {
-  if (!(floor_db >= -80.0f && floor_db <= 0.0f)) return false;
+  if (!(floor_db >= kMinFloorDb && floor_db <= 0.0f)) return false;
   floor_db_.store(floor_db, std::memory_order_relaxed);
   floor_gain_.store(std::pow(10.0f, floor_db / 20.0f), std::memory_order_relaxed);
   return true;
 }
 
 bool HopScheduler::set_visual_delay_ms(float delay_ms) noexcept {
-  if (!(delay_ms >= 0.0f && delay_ms <= 500.0f)) return false;
+  if (!(delay_ms >= 0.0f && delay_ms <= kMaxVisualDelayMs)) return false;
   delay_ms_.store(delay_ms, std::memory_order_relaxed);
   return true;
 }

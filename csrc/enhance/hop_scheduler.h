@@ -16,6 +16,7 @@ namespace seehear {
 class HopScheduler {
  public:
   static constexpr int kMaxFaces = 8;
+  static constexpr float kMinFloorDb = -80.0f, kMaxVisualDelayMs = 500.0f;
 
   Status Prepare(const SchedulerConfig& config);
 

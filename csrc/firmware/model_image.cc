@@ -5,10 +5,12 @@
 namespace seehear {
 namespace {
 
-constexpr char kMagic[] = "SEEHEAR";  // eight bytes with its 0
-constexpr size_t kHeader = 24;        // magic, version, size, checksum, memory
-constexpr size_t kTextSize = 32;      // names are padded with 0 to this
-constexpr int kMaxItems = 64;         // graphs, tensors, layers: anything that is listed
+constexpr char kMagic[] = "SEEHEAR";                    // eight bytes with its 0
+constexpr size_t kHeader = 24;                          // magic, version, size, checksum, memory
+constexpr size_t kTextSize = ModelImage::kMaxName + 1;  // names are padded with 0 to this
+// values of a tensor of a graph that something else runs: all masks of an image, of as many bands as there
+// are bins
+constexpr int kMaxValues = MaskAligner::kMaxMasks * (FrameSpec::kMaxAnalysis / 2 + 1);
 
 // CRC-32 as zlib computes it, four bits at a time: small enough for flash, fast enough for half a megabyte.
 uint32_t Crc32(const uint8_t* data, size_t size) noexcept {
@@ -73,7 +75,7 @@ class Reader {
   // A whole number of items in a list.
   int Count() noexcept {
     const int count = Int();
-    if (count < 0 || count > kMaxItems) ok_ = false;
+    if (count < 0 || count > ModelImage::kMaxItems) ok_ = false;
     return ok_ ? count : 0;
   }
   Text Name() noexcept {
@@ -88,16 +90,16 @@ class Reader {
   bool ok_ = true;
 };
 
-Status ReadTensors(Reader* reader, Vector<TensorSpec>* tensors) {
+Status ReadTensors(Reader* reader, bool bare, Vector<TensorSpec>* tensors) {
   SEEHEAR_RETURN_IF_ERROR(tensors->Allocate(reader->Count()));
   for (TensorSpec& tensor : *tensors) {
     tensor.name = reader->Name();
     tensor.shape = reader->View<int>(2);
-    tensor.dtype = DType::kInt8;
     tensor.scale = reader->Float();
+    tensor.dtype = bare && tensor.scale == 0.0f ? DType::kFloat32 : DType::kInt8;
     tensor.zero_point = reader->Int();
-    if (reader->ok() &&
-        (tensor.shape[0] != 1 || tensor.shape[1] < 1 || tensor.shape[1] > Int8Layer::kMaxInputs)) {
+    const int most = bare ? kMaxValues : Int8Layer::kMaxInputs;
+    if (reader->ok() && (tensor.shape[0] != 1 || tensor.shape[1] < 1 || tensor.shape[1] > most)) {
       return Status::Error("model: tensor %s must be of shape 1 x n, got %d x %d", tensor.name.c_str(),
                            tensor.shape[0], tensor.shape[1]);
     }
@@ -143,10 +145,16 @@ Status ReadStep(Reader* reader, const GraphSpec& graph, Int8Graph::Step* step, u
 
 Status ReadGraph(Reader* reader, GraphSpec* spec, Int8Graph* graph) {
   spec->name = reader->Name();
+  SEEHEAR_RETURN_IF_ERROR(ReadTensors(reader, graph == nullptr, &spec->inputs));
+  SEEHEAR_RETURN_IF_ERROR(ReadTensors(reader, graph == nullptr, &spec->outputs));
+  const int steps = reader->Count();
+  if (graph == nullptr) {
+    return steps == 0
+               ? Status::Ok()
+               : Status::Error("model: graph %s: no layers expected, got %d", spec->name.c_str(), steps);
+  }
   SEEHEAR_RETURN_IF_ERROR(graph->name.CopyFrom(spec->name));
-  SEEHEAR_RETURN_IF_ERROR(ReadTensors(reader, &spec->inputs));
-  SEEHEAR_RETURN_IF_ERROR(ReadTensors(reader, &spec->outputs));
-  SEEHEAR_RETURN_IF_ERROR(graph->steps.Allocate(reader->Count()));
+  SEEHEAR_RETURN_IF_ERROR(graph->steps.Allocate(steps));
   uint64_t written = 0;
   for (Int8Graph::Step& step : graph->steps) {
     SEEHEAR_RETURN_IF_ERROR(ReadStep(reader, *spec, &step, &written));
@@ -245,9 +253,10 @@ Status ModelImage::Read(SchedulerConfig* config, Vector<Int8Graph>* graphs) cons
   features.std_dev = reader.View<float>(bands);
 
   SEEHEAR_RETURN_IF_ERROR(config->graphs.Allocate(reader.Count()));
-  SEEHEAR_RETURN_IF_ERROR(graphs->Allocate(config->graphs.size()));
-  for (int i = 0; i < graphs->size(); ++i) {
-    SEEHEAR_RETURN_IF_ERROR(ReadGraph(&reader, &config->graphs[i], &(*graphs)[i]));
+  if (graphs != nullptr) SEEHEAR_RETURN_IF_ERROR(graphs->Allocate(config->graphs.size()));
+  for (int i = 0; i < config->graphs.size(); ++i) {
+    Int8Graph* graph = graphs == nullptr ? nullptr : &(*graphs)[i];
+    SEEHEAR_RETURN_IF_ERROR(ReadGraph(&reader, &config->graphs[i], graph));
   }
   SEEHEAR_RETURN_IF_ERROR(ReadNet(&reader, &config->audio));
   config->has_vision = reader.Int() != 0;

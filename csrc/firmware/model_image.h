@@ -13,6 +13,8 @@ namespace seehear {
 class ModelImage {
  public:
   static constexpr uint32_t kVersion = 1;
+  static constexpr int kMaxItems = 64;  // graphs, tensors, layers: anything that is listed
+  static constexpr int kMaxName = 31;   // bytes of the name of a graph, a tensor, a role
 
   // data: aligned to 4 bytes; it must outlive the image and all that Read gives. Checks length and checksum.
   Status Open(const void* data, size_t size);
@@ -22,7 +24,8 @@ class ModelImage {
   const char* name() const { return name_; }  // name and version of the model
 
   // The configuration and the layers of its graphs, in the order of config->graphs; tables stay views of the
-  // image.
+  // image. graphs may be nullptr for an image without layers, whose graphs something else runs: their tensors
+  // may then be float32 (scale 0), and larger.
   Status Read(SchedulerConfig* config, Vector<Int8Graph>* graphs) const;
 
  private:

@@ -27,6 +27,7 @@ int main(int, char** argv) {
   std::filesystem::create_directories(folder);
   Write("sound", TestImage(false).words());
   Write("sound_and_face", TestImage(true).words());
+  Write("without_layers", TestImage(true, false).words());
   constexpr size_t kEdges = 16 + 6;  // behind the name, the frame, the form and the floor
   for (const auto& [name, count] : {std::pair{"edges_int_min", INT_MIN},
                                     std::pair{"edges_wrap_32_bits", 0x40000000 + TestImage::kBands + 1}}) {

@@ -7,7 +7,7 @@
 namespace seehear {
 
 Status RecurrentCell::Prepare(int units) {
-  if (units < 1 || units > 4096) return Status::Error("units must be 1 to 4096, got %d", units);
+  if (units < 1 || units > kMaxUnits) return Status::Error("units must be 1 to %d, got %d", kMaxUnits, units);
   units_ = units;
   SEEHEAR_RETURN_IF_ERROR(h_.Allocate(units));
   return next_h_.Allocate(units);

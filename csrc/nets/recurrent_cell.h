@@ -10,6 +10,8 @@ namespace seehear {
 // fails simply does not commit, and has not moved.
 class RecurrentCell {
  public:
+  static constexpr int kMaxUnits = 4096;
+
   Status Prepare(int units);
   void Reset() noexcept;
 

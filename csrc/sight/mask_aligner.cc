@@ -5,8 +5,8 @@
 namespace seehear {
 
 Status MaskAligner::Prepare(int masks_per_image, int bands) {
-  if (masks_per_image < 1 || masks_per_image > 64) {
-    return Status::Error("visual.masks_per_image must be 1 to 64, got %d", masks_per_image);
+  if (masks_per_image < 1 || masks_per_image > kMaxMasks) {
+    return Status::Error("visual.masks_per_image must be 1 to %d, got %d", kMaxMasks, masks_per_image);
   }
   masks_ = masks_per_image;
   bands_ = bands;

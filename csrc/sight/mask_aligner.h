@@ -10,6 +10,8 @@ namespace seehear {
 
 class MaskAligner {
  public:
+  static constexpr int kMaxMasks = 64;  // per image
+
   Status Prepare(int masks_per_image, int bands);
   void Reset() noexcept;  // no mask
 

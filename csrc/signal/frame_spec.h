@@ -6,6 +6,9 @@
 namespace seehear {
 
 struct FrameSpec {
+  static constexpr int kMinRate = 8000, kMaxRate = 48000;
+  static constexpr int kMinAnalysis = 32, kMaxAnalysis = 8192;
+
   int rate = 16000;     // Hz
   int analysis = 512;   // samples; a power of two, also the FFT length
   int synthesis = 320;  // samples; always two hops

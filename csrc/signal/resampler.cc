@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "signal/frame_spec.h"
+
 namespace seehear {
 namespace {
 
@@ -35,8 +37,10 @@ float Dot(const float* __restrict a, const float* __restrict b, int count) noexc
 
 Status Resampler::Design(int rate_in, int rate_out, double extra_delay) {
   for (int rate : {rate_in, rate_out}) {
-    if (rate < 8000 || rate > 48000)
-      return Status::Error("sample rate must be 8000 to 48000 Hz, got %d", rate);
+    if (rate < FrameSpec::kMinRate || rate > FrameSpec::kMaxRate) {
+      return Status::Error("sample rate must be %d to %d Hz, got %d", FrameSpec::kMinRate,
+                           FrameSpec::kMaxRate, rate);
+    }
   }
   if (!(extra_delay >= 0 && extra_delay < 1)) {
     return Status::Error("extra delay must be at least 0 and below 1 sample, got %g", extra_delay);

@@ -9,28 +9,30 @@ from numpy.typing import ArrayLike, NDArray
 
 _F32 = NDArray[np.float32]
 
+#: What the core takes: ranges (low, high) of numbers in a manifest, most units of a layer, items of a list, bytes of a name...
+LIMITS: dict[str, Any]
+
 class HopScheduler:
     """One hop of the whole signal path, from samples to samples.
 
     Parameters
     ----------
-    config : the manifest of a bundle (a dict with profile, bands, features, fusion, networks, graphs and, for a model with
-        eyes, visual). Graphs that no network names are ignored.
+    config : what a manifest says, as `seehear.bundle.packed.pack` makes it for the core.
     faces : talkers to look at, 1 to `max_faces`; each has a state of its own over the same graphs.
 
     Raises
     ------
     ValueError
-        Something is missing, of another kind or does not fit together; the sentence names the key.
+        Damaged, or something does not fit together; the sentence names the manifest's key.
 
     Examples
     --------
-    >>> scheduler = HopScheduler(manifest)                          # doctest: +SKIP
+    >>> scheduler = HopScheduler(pack(manifest))                    # doctest: +SKIP
     >>> scheduler.set_invoke(lambda graph: run(scheduler.graph_names[graph]))  # doctest: +SKIP
     >>> scheduler.process(block, out)                               # doctest: +SKIP
     """
 
-    def __init__(self, config: dict[str, Any], faces: int = 1) -> None: ...
+    def __init__(self, config: bytes, faces: int = 1) -> None: ...
     @property
     def graph_names(self) -> list[str]:
         """Names of the graphs; the index in this list is the number handed to invoke."""

@@ -23,6 +23,8 @@ from seehear import _core
 from seehear import bundle as bundles
 from seehear.bundle import Bundle
 from seehear.bundle.keys import Key
+from seehear.bundle.manifest import RATES
+from seehear.bundle.packed import pack
 from seehear.errors import BundleError, InputError, StateError
 from seehear.events import Event, tell
 from seehear.landmarks import LANDMARKS
@@ -38,7 +40,7 @@ Video = str | os.PathLike[str] | Iterable[tuple[float, np.ndarray | None]]
 Block = np.ndarray | bytes | bytearray | memoryview
 
 #: Sample rates a stream takes, Hz.
-MIN_RATE, MAX_RATE = 8000, 48000
+MIN_RATE, MAX_RATE = RATES
 
 # pictures from before the sound help to find the face, seconds
 _LEAD_IN = 0.5
@@ -83,7 +85,7 @@ class Enhancer:
         self.bundle = bundle
         faces = _checked_faces(bundle, faces)
         try:
-            self._scheduler = _core.HopScheduler(dict(bundle.manifest), faces)
+            self._scheduler = _core.HopScheduler(pack(bundle.manifest), faces)
         except ValueError as error:
             raise BundleError(f"{bundle.source}: {error}") from error
         self._engine = engine(runtime)

@@ -10,6 +10,7 @@ import pytest
 from golden import reference
 
 from seehear import _core
+from seehear.bundle.packed import pack
 from seehear_convert import dsp
 
 
@@ -24,7 +25,7 @@ def make() -> Callable[..., _core.HopScheduler]:
 
     def build(profile: dsp.Profile = dsp.STANDARD, form: str = "av") -> _core.HopScheduler:
         config = reference.manifest(profile, form)
-        scheduler = _core.HopScheduler(config)
+        scheduler = _core.HopScheduler(pack(config))
         scheduler.set_invoke(reference.invoke_for(scheduler, config, reference.weights(config)))
         return scheduler
 

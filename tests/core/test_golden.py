@@ -12,6 +12,7 @@ import pytest
 from golden import make_golden, reference
 
 from seehear import _core
+from seehear.bundle.packed import pack
 
 GOLDEN = Path(make_golden.__file__).with_name("signal_path.npz")
 
@@ -43,6 +44,6 @@ def test_the_reference_still_gives_the_golden_numbers(golden: dict[str, Any]) ->
 def test_the_core_gives_the_golden_numbers(
     golden: dict[str, Any], run: Callable[..., dict[str, Any]]
 ) -> None:
-    scheduler = _core.HopScheduler(golden["config"])
+    scheduler = _core.HopScheduler(pack(golden["config"]))
     scheduler.set_invoke(reference.invoke_for(scheduler, golden["config"], golden["weights"]))
     check(golden, run(scheduler, golden["x"], golden["images"]))

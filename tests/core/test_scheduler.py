@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from seehear import _core
+from seehear.bundle.packed import pack
 from seehear.errors import StateError
 
 Make = Callable[..., _core.HopScheduler]
@@ -44,7 +45,7 @@ def test_graphs_are_numbered_in_the_order_of_graph_names(make: Make) -> None:
 
 def test_graphs_that_no_network_names_are_ignored(config: dict[str, Any]) -> None:
     config["graphs"]["landmarks"] = {"anything": "goes"}
-    assert "landmarks" not in _core.HopScheduler(config).graph_names
+    assert "landmarks" not in _core.HopScheduler(pack(config)).graph_names
 
 
 def test_buffers_are_views_and_keep_their_scheduler_alive(make: Make) -> None:
@@ -65,7 +66,7 @@ def test_masks_are_read_only_views_of_the_last_hop(make: Make) -> None:
 
 def test_int8_tensors_are_quantised_as_the_manifest_says(config: dict[str, Any]) -> None:
     config["graphs"]["audio_1"]["inputs"]["x"] |= {"dtype": "int8", "scale": 0.05, "zero_point": -3}
-    scheduler = _core.HopScheduler(config)
+    scheduler = _core.HopScheduler(pack(config))
     scheduler.set_invoke(lambda graph: True)
     scheduler.process(hop(), np.empty(160, np.float32))
     x = scheduler.buffer(0, "x")
@@ -219,7 +220,7 @@ def test_a_falsy_answer_is_a_failure(make: Make, answer: Any) -> None:
 
 
 def test_without_invoke_sound_passes_through_late_by_the_latency(config: dict[str, Any]) -> None:
-    scheduler = _core.HopScheduler(config)
+    scheduler = _core.HopScheduler(pack(config))
     x, out = np.concatenate([hop(0), hop(1)]), np.empty(160, np.float32)
     scheduler.process(x[:160], out)
     scheduler.process(x[160:], out)
@@ -231,7 +232,7 @@ def test_native_invoke_runs_without_python(config: dict[str, Any]) -> None:
     calls = []
     signature = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
     function = signature(lambda context, graph: calls.append((context, graph)) or 0)
-    scheduler = _core.HopScheduler(config)
+    scheduler = _core.HopScheduler(pack(config))
     address = ctypes.cast(function, ctypes.c_void_p).value
     assert address is not None
     scheduler.set_native_invoke(address, 42)
@@ -326,39 +327,19 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("edit", "sentence"),
     [
-        (change("profile", None), "manifest: profile is missing"),
-        (change("profile.hop", None), "manifest: profile.hop is missing"),
-        (change("profile.hop", "160"), "profile.hop must be a whole number, got str '160'"),
-        (change("profile.hop", 160.5), "profile.hop must be a whole number, got 160.5"),
         (change("profile.hop", 150), "profile.synthesis must be two hops, got synthesis 320 and hop 150"),
-        (change("profile", []), "profile must be an object, got list"),
-        (change("bands.edges", [0, 257.5]), "bands.edges must be a list of whole numbers"),
-        (change("bands.edges", [0, 256]), "bands.edges must run from 0 to 257"),
-        (change("features.std", [1.0] * 127), "must hold 128 values .one per band., got 128 and 127"),
-        (
-            change("networks.gate", None),
-            "networks must hold audio alone, or audio, lips and gate; gate is missing",
-        ),
-        (change("networks.audio.cell", "lstm"), "networks.audio.cell must be gru, got lstm"),
         (
             change("networks.audio.inputs", ["irm"]),
             "network audio: input must be one of 'features', got 'irm'",
         ),
-        (change("networks.audio.head", "nothing"), "graphs.nothing is missing"),
         (change("networks.lips.outputs", {"y": "mask"}), "network lips needs an output ibm"),
-        (
-            change("graphs.audio_1.inputs.x.dtype", "uint8"),
-            "graphs.audio_1.inputs.x.dtype must be int8 or float32, got uint8",
-        ),
-        (change("graphs.audio_1.inputs.x.dtype", "int8"), "graphs.audio_1.inputs.x.scale is missing"),
         (
             change("graphs.gate_1.inputs.x.shape", [1, 511]),
             "graph gate_1: tensor x must hold 512 values, got 511",
         ),
+        (change("graphs.audio_1.inputs.x.shape", [2, 64]), "tensor x must be of shape 1 x n, got 2 x 64"),
         (change("graphs.lips_1.outputs.gh", None), "graph lips_1 needs a tensor gh, it has x, h -> gx"),
         (change("visual.masks_per_image", 8), "must equal the hops per second .100., got 25 x 8"),
-        (change("visual.mean", [0.0] * 20), "visual.mean and visual.std must hold 24 values, got 20 and 24"),
-        (change("fusion.form", "max"), "fusion.form must be av or product, got max"),
         (change("fusion.floor_db", 6), "fusion.floor_db must be -80 to 0, got 6"),
     ],
 )
@@ -367,14 +348,14 @@ def test_manifests_that_do_not_fit_are_named(
 ) -> None:
     edit(config)
     with pytest.raises(ValueError, match=sentence):
-        _core.HopScheduler(config)
+        _core.HopScheduler(pack(config))
 
 
 def test_audio_only_manifest_needs_no_visual_part(config: dict[str, Any]) -> None:
     for key in ("lips", "gate"):
         del config["networks"][key]
     del config["visual"]
-    scheduler = _core.HopScheduler(config)
+    scheduler = _core.HopScheduler(pack(config))
     assert not scheduler.has_vision and scheduler.graph_names == ["audio_1", "audio_out"]
     scheduler.see(None, 0.0)
     scheduler.process(hop(), np.empty(160, np.float32))
@@ -388,7 +369,7 @@ _WILD = st.floats(width=32, allow_nan=True, allow_infinity=True)
 @given(hnp.arrays(np.float32, (5, 160), elements=_WILD))
 def test_any_sample_at_all_gives_finite_sound(blocks: np.ndarray) -> None:
     config = reference.manifest()
-    scheduler = _core.HopScheduler(config)
+    scheduler = _core.HopScheduler(pack(config))
     scheduler.set_invoke(reference.invoke_for(scheduler, config, reference.weights(config)))
     out = np.empty(160, np.float32)
     for block in blocks:
@@ -410,7 +391,7 @@ def test_any_sample_at_all_gives_finite_sound(blocks: np.ndarray) -> None:
 )
 def test_any_camera_at_all_leaves_sane_masks(images: list[tuple[float, str]]) -> None:
     config = reference.manifest()
-    scheduler = _core.HopScheduler(config)
+    scheduler = _core.HopScheduler(pack(config))
     scheduler.set_invoke(reference.invoke_for(scheduler, config, reference.weights(config)))
     out = np.empty(160, np.float32)
     for n, (t, kind) in enumerate(images):
@@ -428,5 +409,5 @@ def test_any_camera_at_all_leaves_sane_masks(images: list[tuple[float, str]]) ->
 
 def test_configuration_is_not_changed(config: dict[str, Any]) -> None:
     before = copy.deepcopy(config)
-    _core.HopScheduler(config)
+    _core.HopScheduler(pack(config))
     assert config == before

@@ -13,6 +13,7 @@ import pytest
 
 from seehear import _core
 from seehear.bundle import Bundle
+from seehear.bundle.packed import pack
 from seehear.cli.main import main
 from seehear.errors import BundleError, OutputError
 from seehear.landmarks import LANDMARKS
@@ -57,7 +58,7 @@ def test_every_graph_agrees_with_the_runtime_within_rounding(model: Bundle, imag
 
 
 def test_the_c_interface_enhances_as_the_runtime_does(model: Bundle, image: bytes) -> None:
-    scheduler, flat = _core.HopScheduler(dict(model.manifest)), _core.FlatModel(image)
+    scheduler, flat = _core.HopScheduler(pack(model.manifest)), _core.FlatModel(image)
     invoker = Invoker(scheduler, model)
     assert invoker.graphs
     sound = np.random.default_rng(3).normal(0, 0.1, 200 * HOP).astype(np.float32)
@@ -78,7 +79,7 @@ def test_the_c_interface_enhances_as_the_runtime_does(model: Bundle, image: byte
 
 
 def test_a_scheduler_runs_on_a_flat_model_without_a_runtime(model: Bundle, image: bytes) -> None:
-    scheduler, flat = _core.HopScheduler(dict(model.manifest)), _core.FlatModel(image)
+    scheduler, flat = _core.HopScheduler(pack(model.manifest)), _core.FlatModel(image)
     scheduler.use_flat_model(image)
     sound = np.random.default_rng(4).normal(0, 0.1, 50 * HOP).astype(np.float32)
     for block in sound.reshape(-1, HOP):
@@ -93,7 +94,7 @@ def test_a_flat_model_of_other_graphs_is_refused(model: Bundle, image: bytes) ->
     manifest["graphs"]["other"] = manifest["graphs"]["audio_out"]
     manifest["networks"]["audio"]["head"] = "other"
     with pytest.raises(ValueError, match="the flat model has no graph other"):
-        _core.HopScheduler(manifest).use_flat_model(image)
+        _core.HopScheduler(pack(manifest)).use_flat_model(image)
 
 
 @pytest.mark.parametrize(("key", "change"), [("scale", 1.001), ("zero_point", 2)])
@@ -106,7 +107,7 @@ def test_a_flat_model_of_a_model_trained_anew_is_refused(
     with pytest.raises(
         ValueError, match="graph audio_2: the flat model is of another bundle: its tensor gx has"
     ):
-        _core.HopScheduler(manifest).use_flat_model(image)
+        _core.HopScheduler(pack(manifest)).use_flat_model(image)
 
 
 def test_reset_gives_the_first_hop_again(image: bytes) -> None:
@@ -122,6 +123,22 @@ def test_every_truncation_is_refused(image: bytes) -> None:
     for length in lengths:
         with pytest.raises(ValueError, match="model:"):
             _core.FlatModel(image[:length])
+
+
+def test_a_configuration_is_read_as_firmware_reads_a_model(model: Bundle, image: bytes) -> None:
+    """Hosts hand the core what a manifest says in the form of firmware: cut, damaged or of the other kind it is refused."""
+    config = pack(model.manifest)
+    assert _core.HopScheduler(config).graph_names == _core.FlatModel(image).graph_names
+    for length in [*range(0, len(config), 997), len(config) - 1]:
+        with pytest.raises(ValueError, match="model:"):
+            _core.HopScheduler(config[:length])
+    for at in range(0, len(config), 991):
+        with pytest.raises(ValueError, match="model:"):
+            _core.HopScheduler(config[:at] + bytes([config[at] ^ 1]) + config[at + 1 :])
+    with pytest.raises(ValueError, match="graph audio_1: no layers expected, got 2"):
+        _core.HopScheduler(image)
+    with pytest.raises(ValueError, match=r"graph audio_1 computes no g[xh]"):
+        _core.FlatModel(config)
 
 
 def test_every_flipped_byte_is_refused(image: bytes) -> None:

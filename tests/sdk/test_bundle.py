@@ -199,6 +199,7 @@ def damage(path: str, value: Any) -> Any:
          r"networks\.audio\.layers: expected a list of at most 16 entries, got '20000 entries'"),
         ("graphs/audio_1/inputs/x/dtype", ["int8"], r"inputs\.x\.dtype: expected int8 or .*, got \['int8'\]"),
         ("graphs/audio_1/inputs/x\n", {}, r"inputs: expected names of at most 100 letters, .*, got 'x\\n'"),
+        ("networks/audio/head", "a" * 32, r"networks\.audio\.head: expected names of at most 31 letters"),
         ("vision", 5, r"vision: expected a table, got 5"),
         ("licence", "MIT", r"licence: expected a table, got 'MIT'"),
         ("training/deep", json.loads("[" * 40 + "]" * 40), r"manifest: expected at most 32 levels"),

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from seehear._core import LIMITS
 from seehear.errors import BundleError
 
 #: The manifest formats this package reads; the last is what it writes. Format 2 is format 1 with the kind of the
@@ -24,17 +25,22 @@ FORMATS = (1, 2)
 #: What a model of format 2 is for.
 KIND = "enhancement"
 
-#: How many values the geometry of one image gives (docs/architecture.md, "Lip geometry").
-LIP_FEATURES = 24
-
 #: A graph's file name: one plain name, no folders, nothing a file system could trip over.
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
-#: Most layers of a network, units of a layer, masks per image, and pixels along a landmark net's crop.
-MAX_LAYERS, MAX_UNITS, MAX_MASKS, MAX_CROP = 16, 4096, 64, 256
+#: How many values the geometry of one image gives (docs/architecture.md, "Lip geometry").
+LIP_FEATURES = LIMITS["lip_features"]
+
+#: Most units of a layer, masks per image, letters of the name of a graph of a hop or its tensor, and layers of a network.
+MAX_UNITS, MAX_MASKS, MAX_NAME = (LIMITS[name] for name in ("units", "masks_per_image", "name"))
+MAX_LAYERS = LIMITS["items"] // 4  # so that three networks, with a head each, are listed
 
 #: Sample rates in Hz, and lengths of the analysis window in samples.
-RATES, WINDOWS = (8000, 48000), tuple(1 << n for n in range(5, 14))
+RATES = LIMITS["rate"]
+WINDOWS = tuple(1 << n for n in range(14) if LIMITS["analysis"][0] <= 1 << n <= LIMITS["analysis"][1])
+
+#: Most pixels along a landmark net's crop.
+MAX_CROP = 256
 
 # the name of a graph, a tensor or an accelerator: it may appear in any message
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,99}")
@@ -175,7 +181,7 @@ def validate(manifest: Any) -> None:
     fusion = _table(_get(manifest, "fusion", ""), "fusion")
     if _get(fusion, "form", "fusion.") not in ("product", "av"):
         fail("fusion.form", "'product' or 'av'", fusion["form"])
-    _number(_get(fusion, "floor_db", "fusion."), "fusion.floor_db", -80, 0)
+    _number(_get(fusion, "floor_db", "fusion."), "fusion.floor_db", *LIMITS["floor_db"])
     networks = _table(_get(manifest, "networks", ""), "networks")
     masks = 0
     if "visual" in manifest or "lips" in networks:
@@ -239,7 +245,7 @@ def _visual(visual: Mapping[str, Any], profile: Mapping[str, int]) -> int:
     if int(rate) * masks * profile["hop"] != profile["rate"]:
         hops = profile["rate"] / profile["hop"] / rate
         fail("visual.masks_per_image", f"hops per image = {hops:g}", masks)
-    _number(_get(visual, "delay_ms", "visual."), "visual.delay_ms", 0, 500)
+    _number(_get(visual, "delay_ms", "visual."), "visual.delay_ms", *LIMITS["visual_delay_ms"])
     _numbers(_get(visual, "mean", "visual."), "visual.mean", LIP_FEATURES)
     _numbers(_get(visual, "std", "visual."), "visual.std", LIP_FEATURES, positive=True)
     _positive(_get(visual, "clip", "visual."), "visual.clip")
@@ -363,13 +369,22 @@ def _network(
         layer = _table(layer, here)
         units = _whole(_get(layer, "units", here + "."), here + ".units", 1, MAX_UNITS)
         outputs = {"gx": 3 * units, "gh": 3 * units}
-        _shapes(graphs, _get(layer, "graph", here + "."), here, {"x": width, "h": units}, outputs)
+        graph = _short(_get(layer, "graph", here + "."), here + ".graph")
+        _shapes(graphs, graph, here, {"x": width, "h": units}, outputs)
         width = units
     heads = _names(_get(network, "outputs", where + "."), where + ".outputs")
     if sorted(map(str, heads.values())) != sorted(roles):
         fail(where + ".outputs", f"one tensor for each of {', '.join(roles)}", dict(heads))
-    head = _get(network, "head", where + ".")
+    for tensor in heads:
+        _short(tensor, where + ".outputs")
+    head = _short(_get(network, "head", where + "."), where + ".head")
     _shapes(graphs, head, where + ".head", {"h": width}, {name: roles[role] for name, role in heads.items()})
+
+
+def _short(name: Any, where: str) -> Any:
+    if isinstance(name, str) and len(name) > MAX_NAME:
+        fail(where, f"names of at most {MAX_NAME} letters", name)
+    return name
 
 
 def _shapes(

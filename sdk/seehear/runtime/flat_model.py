@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import struct
-import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,59 +18,14 @@ import numpy as np
 
 from seehear import _core
 from seehear.bundle import Bundle
+from seehear.bundle.manifest import streaming_graphs
+from seehear.bundle.packed import Layer, pack
 from seehear.errors import BundleError, OutputError
 from seehear.files import write_atomically
 from seehear.runtime import tflite as runtime
 
-#: Format of the image; a core reads exactly one.
-VERSION = 1
-
-_MAGIC = b"SEEHEAR\0"
-_TEXT = 32
-# images that may wait on a device: 0.3 s at 25 a second (the host keeps 64; they are 416 bytes each)
-_QUEUE = 8
-# the one kind of recurrent cell
-_GRU = 0
 # what the core accepts, so that nothing overflows
 _MOST_SHIFT = 62
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A fully connected int8 layer of a graph, y = table[zero_point + round((bias + W x) multiplier / 2^shift)].
-
-    Attributes
-    ----------
-    input, output : tensor names.
-    weights : int8 (outputs, inputs).
-    bias : int32 (outputs,), the input's zero point already in it.
-    multiplier, shift : int32 (1,) or (outputs,).
-    zero_point : of the sum, before the table.
-    table : int8 (256,) for -128..127, the sigmoid behind the layer; None without one.
-    """
-
-    input: str
-    output: str
-    weights: np.ndarray
-    bias: np.ndarray
-    multiplier: np.ndarray
-    shift: np.ndarray
-    zero_point: int
-    table: np.ndarray | None
-
-    def sums(self, x: np.ndarray) -> np.ndarray:
-        """What stands before the table, -128..127, from int8 (inputs,), as the core computes it."""
-        total = self.bias.astype(np.int64) + self.weights.astype(np.int64) @ x.astype(np.int64)
-        shift = self.shift.astype(np.int64)
-        scaled = (total * self.multiplier + (np.int64(1) << (shift - 1))) >> shift
-        return np.clip(scaled + self.zero_point, -128, 127)
-
-    def bounds(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Least and greatest output that rounding explains: one step before the table, one behind it."""
-        low, high = (np.clip(self.sums(x) + step, -128, 127) for step in (-1, 1))
-        if self.table is not None:
-            low, high = (self.table[y + 128].astype(np.int64) for y in (low, high))
-        return low - 1, high + 1
 
 
 def layers(bundle: Bundle, graph: str) -> list[Layer]:
@@ -179,29 +133,6 @@ def _verify(where: str, found: Sequence[Layer], signature: Any) -> None:
                 )
 
 
-class _Writer:
-    """Little-endian words, texts of 32 bytes, tables padded to whole words."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-
-    def ints(self, *values: int) -> None:
-        self.parts.append(struct.pack(f"<{len(values)}i", *values))
-
-    def floats(self, *values: float) -> None:
-        self.parts.append(struct.pack(f"<{len(values)}f", *values))
-
-    def text(self, text: str, size: int = _TEXT) -> None:
-        content = text.encode()
-        if len(content) >= size:
-            raise BundleError(f"names in a flat model have at most {size - 1} bytes, got {text!r}")
-        self.parts.append(content.ljust(size, b"\0"))
-
-    def table(self, values: np.ndarray) -> None:
-        content = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes()
-        self.parts.append(content + bytes(-len(content) % 4))
-
-
 def build(bundle: Bundle, audio_only: bool = False) -> bytes:
     """The flat image of a bundle.
 
@@ -224,90 +155,16 @@ def build(bundle: Bundle, audio_only: bool = False) -> bytes:
     """
     if audio_only:
         bundle = without_vision(bundle)
-    body = _body(bundle)
+    found = {name: layers(bundle, name) for name in streaming_graphs(bundle.manifest)}
     # The memory it needs is found by making it: on a 64-bit machine, where it is largest.
-    memory = _core.FlatModel(_image(body, 0)).memory
-    return _image(body, memory)
+    memory = _core.FlatModel(pack(bundle.manifest, found)).memory
+    return pack(bundle.manifest, found, memory)
 
 
 def without_vision(bundle: Bundle) -> Bundle:
     """The audio network of a bundle alone."""
     networks = {"audio": bundle.manifest["networks"]["audio"]}
     return replace(bundle, manifest={**bundle.manifest, "networks": networks})
-
-
-def _image(body: bytes, memory: int) -> bytes:
-    checked = struct.pack("<I", memory) + body
-    return _MAGIC + struct.pack("<III", VERSION, 20 + len(checked), zlib.crc32(checked)) + checked
-
-
-def _body(bundle: Bundle) -> bytes:
-    manifest = bundle.manifest
-    profile, features = manifest["profile"], manifest["features"]
-    networks = [
-        manifest["networks"][name] for name in ("audio", "lips", "gate") if name in manifest["networks"]
-    ]
-    graphs = [
-        name for net in networks for name in (*(layer["graph"] for layer in net["layers"]), net["head"])
-    ]
-    out = _Writer()
-    out.text(bundle.name[: 2 * _TEXT - 1], 2 * _TEXT)
-    out.ints(profile["rate"], profile["analysis"], profile["synthesis"], profile["hop"])
-    out.ints(1 if manifest["fusion"]["form"] == "av" else 0)
-    out.floats(manifest["fusion"]["floor_db"])
-    edges = manifest["bands"]["edges"]
-    out.ints(len(edges), *edges)
-    out.floats(features["floor"], features["level_init"])
-    out.ints(features["level_prior"], features["level_hops"])
-    out.floats(features["clip"], *features["mean"], *features["std"])
-    out.ints(len(graphs))
-    for name in graphs:
-        _graph(out, name, manifest["graphs"][name], layers(bundle, name))
-    _network(out, "audio", manifest["networks"]["audio"])
-    out.ints(int(bundle.has_vision))
-    if bundle.has_vision:
-        visual = manifest["visual"]
-        _network(out, "lips", manifest["networks"]["lips"])
-        _network(out, "gate", manifest["networks"]["gate"])
-        out.ints(int(visual["rate"]), visual["masks_per_image"])
-        out.floats(visual["delay_ms"], visual["clip"])
-        out.ints(visual["frozen_images"], visual["images_on"], visual["images_off"], _QUEUE)
-        out.floats(*visual["mean"], *visual["std"])
-    return b"".join(out.parts)
-
-
-def _graph(out: _Writer, name: str, graph: Mapping[str, Any], found: Sequence[Layer]) -> None:
-    out.text(name)
-    for side in ("inputs", "outputs"):
-        out.ints(len(graph[side]))
-        for tensor_name, tensor in graph[side].items():
-            out.text(tensor_name)
-            out.ints(*tensor["shape"])
-            out.floats(tensor["scale"])
-            out.ints(tensor["zero_point"])
-    out.ints(len(found))
-    for layer in found:
-        out.ints(list(graph["inputs"]).index(layer.input), list(graph["outputs"]).index(layer.output))
-        out.ints(layer.zero_point, len(layer.multiplier), int(layer.table is not None))
-        for table in (layer.bias, layer.multiplier, layer.shift, layer.table, layer.weights):
-            if table is not None:
-                out.table(table)
-
-
-def _network(out: _Writer, name: str, network: Mapping[str, Any]) -> None:
-    out.text(name)
-    out.ints(len(network["inputs"]))
-    for item in network["inputs"]:
-        out.text(item)
-    out.ints(_GRU, len(network["layers"]))
-    for layer in network["layers"]:
-        out.text(layer["graph"])
-        out.ints(layer["units"])
-    out.text(network["head"])
-    out.ints(len(network["outputs"]))
-    for tensor, role in network["outputs"].items():
-        out.text(tensor)
-        out.text(role)
 
 
 def export(bundle: Bundle, path: str | os.PathLike[str], audio_only: bool = False) -> int:
