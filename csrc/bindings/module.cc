@@ -3,6 +3,7 @@
 
 #include "bindings/flat_model.h"
 #include "bindings/limits.h"
+#include "bindings/live_path.h"
 #include "bindings/net_kernels.h"
 #include "bindings/scheduler.h"
 #include "bindings/stages.h"
@@ -11,6 +12,7 @@
 PYBIND11_MODULE(_core, m) {
   m.doc() = "Real-time core of seehear; see _core.pyi.";
   seehear::bindings::BindScheduler(m);
+  seehear::bindings::BindLivePath(m);
   seehear::bindings::BindStream(m);
   seehear::bindings::BindStages(m);
   seehear::bindings::BindFlatModel(m);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bindings/arrays.h"
+#include "bindings/live_path.h"
 #include "bindings/scheduler.h"
 #include "enhance/stream.h"
 
@@ -25,6 +26,29 @@ struct PyStream {
 
   // One row for each face.
   py::object ProcessFaces(const py::array& block) { return ProcessAny(block, true, py::none()); }
+
+  // Enhances what comes, in the calling thread, until the path is stopped or at its end. Python's lock is
+  // free.
+  void Run(PyLivePath& live) {
+    if (!scheduler->native) {
+      throw py::value_error(
+          "only the core's own kernels run beside Python: feed the path by wait, next and give");
+    }
+    LivePath& path = live.core;
+    if (path.rate_in() != core.rate() || (core.block() != 0 && path.hop() % core.block() != 0)) {
+      throw py::value_error("the path and the stream are of different rates or blocks");
+    }
+    float* hop = live.hop.data();
+    scheduler->Run([&]() noexcept {
+      while (path.Wait()) {
+        const double began = Now();
+        core.Process(path.Next(), path.hop(), hop);
+        const double enhanced = Now();
+        path.Give(hop, enhanced);
+        path.Timed(began, enhanced, Now());
+      }
+    });
+  }
 
   py::array Flush() { return int16 ? FlushAs<int16_t>() : FlushAs<float>(); }
 
@@ -99,6 +123,7 @@ void BindStream(py::module_& m) {
            py::arg("scheduler"), py::arg("rate"), py::arg("block") = 0)
       .def("process", &PyStream::Process, py::arg("block"), py::arg("out") = py::none())
       .def("process_faces", &PyStream::ProcessFaces, py::arg("block"))
+      .def("run", &PyStream::Run, py::arg("path"))
       .def("flush", &PyStream::Flush)
       .def("reset",
            [](PyStream& self) {

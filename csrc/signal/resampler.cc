@@ -5,33 +5,13 @@
 #include <numeric>
 
 #include "signal/frame_spec.h"
+#include "signal/kaiser_sinc.h"
 
 namespace seehear {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846;
 constexpr int kMaxPhases = 640;  // exact rows up to this; beyond it, rows are interpolated
 constexpr int kInterpolatedPhases = 512;
-constexpr double kHalfLength = 0.00185;  // seconds; with up to 2 samples at 8 kHz for causality: below 2 ms
-constexpr double kKaiserBeta = 6.5;      // about 68 dB
-constexpr double kTransition = 940.0;    // Hz, of that window at that length
-
-double BesselI0(double x) {
-  double sum = 1, term = 1;
-  for (int k = 1; k < 60; ++k) {
-    term *= (x / (2 * k)) * (x / (2 * k));
-    sum += term;
-  }
-  return sum;
-}
-
-float Dot(const float* __restrict a, const float* __restrict b, int count) noexcept {
-  float part[8] = {};
-  for (int i = 0; i < count; i += 8) {
-    for (int j = 0; j < 8; ++j) part[j] += a[i + j] * b[i + j];
-  }
-  return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
-}
 
 }  // namespace
 
@@ -52,7 +32,7 @@ Status Resampler::Design(int rate_in, int rate_out, double extra_delay) {
 
   // Output k needs inputs up to half_length_ after its centre, and the newest input it may use lies up to one
   // sample before its own time: hence one sample more.
-  half_length_ = std::max(4, static_cast<int>(kHalfLength * rate_in) - 1);
+  half_length_ = std::max(4, static_cast<int>(kKaiserHalfLength * rate_in) - 1);
   delay_ = half_length_ + 1 + extra_delay;
   // Tap i weighs the input i samples before floor(time of the output): the filter's 2 half_length_ + 1, one
   // for the phase and one for an extra delay; rows are padded to whole groups of 8.
@@ -73,7 +53,7 @@ Status Resampler::Prepare(int rate_in, int rate_out, double extra_delay) {
   SEEHEAR_RETURN_IF_ERROR(table_.Allocate((phases_ + 1) * taps_));
   SEEHEAR_RETURN_IF_ERROR(history_.Allocate(2 * capacity_));
   const double nyquist = 0.5 * std::min(rate_in, rate_out);
-  const double cutoff = (nyquist - 0.3 * kTransition) / rate_in;  // cycles per input sample
+  const double cutoff = (nyquist - 0.3 * kKaiserTransition) / rate_in;  // cycles per input sample
   for (int p = 0; p <= phases_; ++p) FillRow(p, cutoff);
   Reset();
   return Status::Ok();
@@ -85,10 +65,7 @@ void Resampler::FillRow(int phase, double cutoff) noexcept {
   for (int i = 0; i < taps_; ++i) {
     const double t =
         delay_ - static_cast<double>(phase) / phases_ - i;  // distance of the tap from the centre
-    const double u = t / half_length_;
-    const double x = 2 * cutoff * t;
-    const double sinc = std::abs(x) < 1e-9 ? 1.0 : std::sin(kPi * x) / (kPi * x);
-    row[i] = std::abs(u) < 1 ? sinc * BesselI0(kKaiserBeta * std::sqrt(1 - u * u)) : 0.0;
+    row[i] = KaiserSinc(t, half_length_, cutoff);
     sum += row[i];
   }
   // Every row sums to 1: a constant stays exactly that constant at every phase. Stored newest last, like
@@ -119,12 +96,12 @@ float Resampler::Pull() noexcept {
   ahead_ += down_;
   const int last = newest_ + capacity_ - back;  // in the second copy, or the tail of the first
   const float* window = history_.data() + last - taps_ + 1;
-  if (phases_ == up_) return Dot(table_.data() + static_cast<size_t>(phase) * taps_, window, taps_);
+  if (phases_ == up_) return DotOfEights(table_.data() + static_cast<size_t>(phase) * taps_, window, taps_);
   const double position = static_cast<double>(phase) * phases_ / up_;
   const int row = static_cast<int>(position);
   const float* coefficients = table_.data() + static_cast<size_t>(row) * taps_;
-  const float below = Dot(coefficients, window, taps_);
-  const float above = Dot(coefficients + taps_, window, taps_);
+  const float below = DotOfEights(coefficients, window, taps_);
+  const float above = DotOfEights(coefficients + taps_, window, taps_);
   return below + static_cast<float>(position - row) * (above - below);
 }
 

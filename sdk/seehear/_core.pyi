@@ -240,6 +240,17 @@ class Stream:
             As `HopScheduler.process`.
         """
 
+    def run(self, path: LivePath) -> None:
+        """Enhance what comes into a `LivePath`, in the calling thread, until it is stopped or at its end.
+
+        Other threads of Python run meanwhile; the enhancer counts as being in the middle of a call.
+
+        Raises
+        ------
+        ValueError
+            The graphs are not run by the core's own kernels, or the path is of another rate or block.
+        """
+
     def flush(self) -> np.ndarray:
         """The last `latency` samples, in the dtype of the last block; then `reset`."""
 
@@ -421,3 +432,109 @@ class FlatModel:
     @property
     def counters(self) -> dict[str, int]:
         """As `HopScheduler.counters`."""
+
+
+class LivePath:
+    """Microphone to loudspeaker: three threads joined by rings of fixed size, none of which waits for another.
+
+    `put` is the microphone's, `wait`, `next` and `give` (or `Stream.run` in their place) the enhancement's, `take` the
+    loudspeaker's: one thread for each. `tap` is for one thread more; everything else for any.
+
+    Parameters
+    ----------
+    rate_in, rate_out : Hz, of microphone and enhancement, and of the loudspeaker.
+    hop : samples at rate_in that are enhanced at a time.
+    paced : the loudspeaker has a clock of its own, which drifts against the microphone's. Else it takes what there is.
+
+    Raises
+    ------
+    ValueError
+        A rate outside 8000..48000, or a hop of more than 100 ms.
+
+    Examples
+    --------
+    >>> path = LivePath(48000, 480, 44100, True)
+    >>> path.put(block)                                             # doctest: +SKIP
+    """
+
+    def __init__(self, rate_in: int, hop: int, rate_out: int, paced: bool) -> None: ...
+    def put(self, block: np.ndarray, now: float | None = None) -> int:
+        """Sound has come: int16 or float32, [n] or [n, channels], which are averaged. `now`: time.monotonic() by default.
+
+        Returns how many frames found room; the others are lost and counted (`overruns`, `lost_samples`).
+        """
+
+    def end(self) -> None:
+        """No more sound will come; what does not fill a hop is dropped."""
+
+    def wait(self) -> bool:
+        """Wait until a hop is there; False once the path is stopped, or ended and empty. Python's lock is free meanwhile."""
+
+    def ready(self) -> bool:
+        """Whether a hop is there."""
+
+    def next(self) -> _F32:
+        """That hop."""
+
+    def give(self, hop: ArrayLike, began: float, now: float | None = None) -> None:
+        """The hop enhanced; the work on it began at `began`, time.monotonic()."""
+
+    def wait_take(self) -> bool:
+        """Wait until there is something to `take`; False once nothing will come."""
+
+    def take(self, out: np.ndarray, now: float | None = None) -> int:
+        """Fill a block, int16 or float32, [n] or [n, channels], with the next sound, or silence where there is none.
+
+        Returns how many frames are sound.
+        """
+
+    def stop(self) -> None:
+        """End every wait."""
+
+    def expect(self, sound: bool) -> None:
+        """Whether the microphone is there: gaps count as `underruns` while it is, else as `starved`."""
+
+    def listen(self, on: bool) -> None:
+        """Have `tap` hear what passes; off at first."""
+
+    def tap(self, most: int) -> tuple[_F32, _F32]:
+        """What has gone in and come out since the last call, at most so many samples of each; at most 4 s wait."""
+
+    def say(self, words: ArrayLike) -> bool:
+        """Lay a spoken prompt, at rate_in, over the sound, ducked by 12 dB; False while another is spoken."""
+
+    def hush(self) -> None:
+        """Fade the prompt away."""
+
+    @property
+    def speaking(self) -> bool: ...
+    @property
+    def stopped(self) -> bool: ...
+    @property
+    def hop(self) -> int: ...
+    @property
+    def counters(self) -> dict[str, int]:
+        """hops; late_hops: work on them took longer than they are; overruns, lost_samples: no room before the enhancement;
+        underruns: the loudspeaker found too little, starved: and no microphone was there; output_overruns: it took too
+        little; untapped_hops: `tap` came too late."""
+
+    @property
+    def timings(self) -> dict[str, dict[str, float]]:
+        """Seconds, count, p50, p99, max of: enhance, a hop's enhancement; output, its way into the ring; delay, from its last
+        sample put to there."""
+
+    @property
+    def waiting(self) -> int:
+        """Samples that wait for the enhancement."""
+
+    @property
+    def playback_delay(self) -> float:
+        """Seconds of sound that wait for the loudspeaker, the drift resampler's delay included."""
+
+    @property
+    def drift_ppm(self) -> float:
+        """By how much the loudspeaker's clock is faster than the microphone's."""
+
+    @property
+    def margin(self) -> float:
+        """Seconds of sound kept against late threads: grows with every underrun."""

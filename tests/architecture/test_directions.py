@@ -19,7 +19,8 @@ CSRC: dict[str, set[str]] = {
     "nets": {"base"},
     "enhance": {"base", "signal", "sight", "nets"},
     "firmware": {"base", "signal", "sight", "nets", "enhance"},
-    "bindings": {"base", "signal", "sight", "nets", "enhance", "firmware"},
+    "live": {"base", "signal"},
+    "bindings": {"base", "signal", "sight", "nets", "enhance", "firmware", "live"},
     "testing": {"base", "signal", "sight", "nets", "enhance", "firmware"},
     "bench": {"base", "signal", "sight", "nets", "enhance", "firmware", "testing"},
     "fuzz": {"base", "signal", "sight", "nets", "enhance", "firmware", "testing"},
@@ -35,6 +36,7 @@ SDK: list[set[str]] = [
     {"sight"},
     {"enhancer"},
     {"report"},
+    {"live"},
     {"testing", "demo"},
     {"cli"},
 ]
