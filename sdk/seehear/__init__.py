@@ -12,6 +12,7 @@ from seehear.bundle import Bundle, available_models
 from seehear.errors import (
     BatchError,
     BundleError,
+    DeviceError,
     InputError,
     MediaError,
     MissingExtraError,
@@ -32,6 +33,7 @@ __all__ = [
     "BatchError",
     "Bundle",
     "BundleError",
+    "DeviceError",
     "Enhancer",
     "InputError",
     "MediaError",

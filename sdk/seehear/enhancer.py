@@ -330,6 +330,30 @@ class Enhancer:
             )
         return samples, in_kind
 
+    def run(self, path: _core.LivePath) -> None:
+        """Enhance what comes through a `LivePath`, in the calling thread, until it is stopped or at its end.
+
+        Where the core runs the graphs, other threads of Python run meanwhile and nothing of Python holds up a hop.
+        The path feeds no `clock`.
+
+        Raises
+        ------
+        InputError
+            The path is of another rate, or its hop is not the `block` that `load` was told.
+        StateError
+            As for `process`.
+        """
+        stream = self._open()
+        try:
+            if self.invoker is None:
+                stream.run(path)
+                return
+            while path.wait():
+                began = time.monotonic()
+                path.give(stream.process(path.next()), began)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+
     def flush(self) -> Any:
         """The `latency` samples still inside, in the form of the last block (float32 [n] before the first);
         call at the end of the sound, then `reset`."""

@@ -90,3 +90,9 @@ class BoardError(SeehearError, ValueError):
     """A board is unknown, its profile is wrong, or a bundle breaks its limits."""
 
     exit_code = 8
+
+
+class DeviceError(SeehearError):
+    """A microphone, loudspeaker or camera is not there, is busy, or takes none of the forms that are known."""
+
+    exit_code = 9

@@ -17,6 +17,12 @@ from typing import IO
 _BEGIN = "import json, sys; sys.path += json.loads(sys.argv.pop(1))\n"
 
 
+def command(code: str, *arguments: str) -> list[str]:
+    """What starts Python code in a process of its own; its `sys.argv[1:]` are `arguments`."""
+    path = json.dumps([entry for entry in sys.path if entry])
+    return [sys.executable, "-I", "-c", _BEGIN + code, path, *arguments]
+
+
 @dataclass(frozen=True)
 class Ended:
     """How it ended.
@@ -53,7 +59,6 @@ def run(code: str, *arguments: str, seconds: float | None = None, content: bytes
     >>> run("print(sys.argv[1])", "hello").output
     'hello\\n'
     """
-    path = json.dumps([entry for entry in sys.path if entry])
     with (
         tempfile.TemporaryFile() as given,
         tempfile.TemporaryFile() as out,
@@ -63,7 +68,7 @@ def run(code: str, *arguments: str, seconds: float | None = None, content: bytes
         given.seek(0)
         try:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _BEGIN + code, path, *arguments],
+                command(code, *arguments),
                 stdin=given,
                 stdout=out,
                 stderr=errors,

@@ -1,0 +1,130 @@
+"""The vision process: camera in, landmarks out, so that pictures never hold up sound.
+
+It is started by vision.py. Standard input: the task, one line of JSON; later lines switch pictures on and off; its end
+ends the process. Standard output: messages of `HEADER` and a body.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+
+#: Kind of message, moment of the exposure (time.monotonic()), seconds of work, bytes that follow.
+HEADER = struct.Struct("<Bxxxddi")
+LANDMARKS, PICTURE, STATUS = 1, 2, 3
+
+# seconds between two attempts to open a camera
+_AGAIN = 1.0
+# width and quality of a picture that is shown to people
+_SHOWN_WIDTH, _SHOWN_QUALITY = 320, 70
+
+
+def main() -> None:
+    """Follow the face in the pictures of a camera until standard input ends."""
+    task = json.loads(sys.stdin.readline())
+    # whatever else prints must not end up among the messages
+    out = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    shows = threading.Event()
+    begin: list[float] = []
+    begun = threading.Event()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            order = json.loads(line)
+            if "begin" in order:
+                begin.append(float(order["begin"]))
+                begun.set()
+            elif order.get("pictures"):
+                shows.set()
+            else:
+                shows.clear()
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+
+    def send(kind: int, moment: float, work: float, body: bytes = b"") -> None:
+        message = memoryview(HEADER.pack(kind, moment, work, len(body)) + body)
+        while message:
+            message = message[os.write(out.fileno(), message) :]
+
+    def say(**status: Any) -> None:
+        send(STATUS, time.monotonic(), 0.0, json.dumps(status).encode())
+
+    from seehear import bundle as bundles
+    from seehear.errors import DeviceError, SeehearError
+    from seehear.live.camera import open_camera
+    from seehear.sight.face_crops import opencv
+    from seehear.sight.face_tracker import FaceTracker
+
+    try:
+        cv2 = opencv()
+        cv2.setNumThreads(1)
+        tracker = FaceTracker.load(bundles.load(task["model"]))
+    except SeehearError as error:
+        say(state="failed", reason=str(error))
+        return
+    say(state="ready")
+    begun.wait()
+    was = ""
+    while True:
+        try:
+            camera = open_camera(task["camera"], begin[0], task.get("delay_ms"), task.get("jitter_ms"))
+        except SeehearError as error:
+            if not isinstance(error, DeviceError):
+                say(state="failed", reason=str(error))
+                return
+            if was != "lost":
+                was = "lost"
+                say(state="lost", reason=str(error))
+            time.sleep(_AGAIN)
+            continue
+        try:
+            while True:
+                found = camera.read()
+                if found is None:
+                    say(state="ended")
+                    return
+                moment, image = found
+                if was != "open":
+                    was = "open"
+                    say(state="open", size=[int(image.shape[1]), int(image.shape[0])])
+                start = time.perf_counter()
+                points = tracker.track(image, moment)
+                work = time.perf_counter() - start
+                send(LANDMARKS, moment, work, b"" if points is None else points.astype("<f4").tobytes())
+                if shows.is_set():
+                    send(PICTURE, moment, 0.0, _shown(cv2, image, points))
+        except DeviceError as error:
+            tracker.reset()
+            was = "lost"
+            say(state="lost", reason=str(error))
+            time.sleep(_AGAIN)
+        except SeehearError as error:
+            say(state="failed", reason=str(error))
+            return
+        finally:
+            camera.close()
+
+
+def _shown(cv2: Any, image: np.ndarray, points: np.ndarray | None) -> bytes:
+    """A small JPEG with the landmarks drawn in."""
+    scale = _SHOWN_WIDTH / image.shape[1]
+    small = cv2.resize(image, (_SHOWN_WIDTH, max(1, round(scale * image.shape[0]))))
+    if small.ndim == 3:
+        small = np.ascontiguousarray(small[..., ::-1])
+    if points is not None:
+        for x, y in points * scale:
+            cv2.circle(small, (round(float(x)), round(float(y))), 1, (80, 230, 80), -1)
+    return bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _SHOWN_QUALITY])[1].tobytes())
+
+
+if __name__ == "__main__":
+    main()
