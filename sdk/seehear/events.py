@@ -28,9 +28,9 @@ class Event:
         return f"{self.kind}: {self.reason}"
 
 
-def tell(on_event: Callable[[Event], None], event: Event) -> None:
+def tell(on_event: Callable[[Event], None], event: Event, level: int = logging.WARNING) -> None:
     """Log an event and hand it on; an application's mistake must not cost a hop, so it is logged too."""
-    _log.warning("%s", event)
+    _log.log(level, "%s", event)
     try:
         on_event(event)
     except Exception:

@@ -1,4 +1,4 @@
-"""The command line: `seehear enhance | info | bench | demo | export`."""
+"""The command line: `seehear enhance | live | devices | info | bench | demo | export`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from seehear import bundle as bundles
 from seehear.bundle import keys
 from seehear.cli import boards as boards_cli
 from seehear.cli import export, options
+from seehear.cli import live as live_cli
 from seehear.errors import (
     BatchError,
     InputError,
@@ -153,6 +154,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("clip", nargs="?", metavar="CLIP", help="your own clip, instead of the one made here")
     options.add(demo, "out", default=Path("demo-out"))
 
+    live_cli.add_commands(commands)
     boards_cli.add_commands(commands)
     export.add_commands(commands)
     return top

@@ -10,6 +10,8 @@ One more thread looks after all of it ten times a second: devices that went away
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import threading
 import time
@@ -30,6 +32,7 @@ from seehear.live.file_devices import FileMicrophone, FileSpeaker, NoSpeaker
 from seehear.live.prompts import Prompts
 from seehear.live.vision import Vision
 from seehear.live.watched import Watched
+from seehear.runtime.placement import Placement
 
 #: What the loudspeaker gets: the enhanced sound; the microphone's; what the ears alone make of it.
 MODES = ("clean", "noisy", "audio-only")
@@ -40,6 +43,12 @@ _LOOK = 0.1
 _EVENTS = 1000
 # seconds that files wait for everything else
 _HEAD_START = 0.05
+
+# events that are no trouble
+_ROUTINE = {"camera_open", "camera_ended", "face_found", "face_lost", "prompt", "prompt_gone"}
+
+# the age of images is looked at once a second; the delay that is made of it, ms
+_AGE_PERIOD, _AGE_STEP, _MOST_DELAY = 1.0, 10.0, 160.0
 
 # of Enhancer.stats: they speak of `see`
 _VISION_STATS = ("images", "faces", "vision_ms_mean", "vision_ms_max")
@@ -59,7 +68,8 @@ class LiveEnhancer:
         real time; or any `Microphone`.
     speaker : the same for loudspeakers; a file that ends in .wav, .flac or .ogg is written; "none"; or any `Speaker`.
     camera : number, /dev/video*, URL, video file, or "module:name" of a `Camera`; None or "none": sound alone.
-    model, board, strength, floor_db, visual_delay_ms, runtime : as for `Enhancer.load`.
+    model, board, placement, strength, floor_db, visual_delay_ms, runtime : as for `Enhancer.load`; without a visual delay it is the
+        model's, or more where the camera's pictures come later than that.
     camera_delay_ms : from the middle of an exposure until the picture is read. Of files, the least delay of a picture.
     camera_jitter_ms : of files, how much later a picture may come.
     prompts : what to do without a face (E9); None: nothing.
@@ -93,6 +103,7 @@ class LiveEnhancer:
         camera: str | None = None,
         model: str | os.PathLike[str] | Bundle = "default",
         board: str | None = None,
+        placement: Placement | None = None,
         strength: float = 1.0,
         floor_db: float | None = None,
         visual_delay_ms: float | None = None,
@@ -109,7 +120,7 @@ class LiveEnhancer:
         self.on_event = on_event
         self.prompts = prompts
         self._loading = {
-            "model": model, "board": board, "strength": strength, "floor_db": floor_db,
+            "model": model, "board": board, "placement": placement, "strength": strength, "floor_db": floor_db,
             "visual_delay_ms": visual_delay_ms, "runtime": runtime, **(load or {}),
         }  # fmt: skip
         self._camera = None if camera in (None, "none") else str(camera)
@@ -177,6 +188,7 @@ class LiveEnhancer:
         self._accepted = 0
         self._ended = False
         self._face = False
+        self._delay_at = 0.0
         self._faults = {"overruns": 0, "underruns": 0}
         self.began = time.monotonic() + _HEAD_START
         if vision is not None:
@@ -358,6 +370,7 @@ class LiveEnhancer:
                 now = time.monotonic()
                 self._look_after_devices(now)
                 self._look_after_face(now)
+                self._look_after_delay(now)
                 self._look_after_faults()
                 self._hand_out()
             except Exception as error:  # sound must go on
@@ -400,6 +413,20 @@ class LiveEnhancer:
         elif change == "hide":
             self.path.hush()
             self._event("prompt_gone", "a face is in sight")
+
+    def _look_after_delay(self, now: float) -> None:
+        """Images older than the visual delay come too late for their hop: where no delay was asked for, it grows with them."""
+        vision, enhancer = self._vision, self.enhancer
+        fixed = self._loading["visual_delay_ms"] is not None
+        if vision is None or enhancer is None or fixed or now < self._delay_at or len(vision.ages) < 10:
+            return
+        self._delay_at = now + _AGE_PERIOD
+        age = 1e3 * float(np.quantile(vision.ages, 0.95))
+        wanted = _AGE_STEP * math.ceil(age / _AGE_STEP)
+        wanted = min(max(wanted, enhancer.bundle.visual_delay_ms), _MOST_DELAY)
+        # up at once, down where it is clear: every change costs a hop or two of picture
+        if wanted > enhancer.visual_delay_ms or wanted <= enhancer.visual_delay_ms - 2 * _AGE_STEP:
+            enhancer.visual_delay_ms = wanted
 
     def _look_after_faults(self) -> None:
         counters = self.path.counters
@@ -467,6 +494,7 @@ class LiveEnhancer:
             "mouth_to_ear_ms": round(1e3 * (algorithm + own + inside + outside), 2),
             "gate": round(enhancer.gate, 4),
             "face": enhancer.face_state,
+            "visual_delay_ms": enhancer.visual_delay_ms,
             "prompt": None if self.prompts is None else self.prompts.shown,
             "timings": timings,
         }
@@ -482,7 +510,8 @@ class LiveEnhancer:
     def _event(self, kind: str, reason: str) -> None:
         enhancer = self.enhancer
         seconds = enhancer.now if enhancer is not None else 0.0
-        tell(self._remember, Event(kind=kind, reason=reason, seconds=seconds))
+        level = logging.INFO if kind in _ROUTINE else logging.WARNING
+        tell(self._remember, Event(kind=kind, reason=reason, seconds=seconds), level)
 
     def _remember(self, event: Event) -> None:
         self.events.append(event)

@@ -5,9 +5,11 @@ The callbacks run in a thread of PortAudio; they touch rings of the core only.
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +32,21 @@ _portaudio: Any = None
 _lock = threading.RLock()
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """ALSA and JACK write pages to standard error for every device that is not there: nobody can use them."""
+    with suppress(ValueError):
+        sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def _pyaudio() -> Any:
     try:
         import pyaudio
@@ -49,7 +66,9 @@ def _cards() -> Any:
             _portaudio.terminate()
             _portaudio = None
         if _portaudio is None:
-            _portaudio = _pyaudio().PyAudio()
+            pyaudio = _pyaudio()
+            with _quiet():
+                _portaudio = pyaudio.PyAudio()
         return _portaudio
 
 
@@ -130,9 +149,10 @@ def find_card(spec: str, output: bool) -> Card:
     raise DeviceError(f"{kind} {spec!r}: there is no such sound card, this computer has: {names}")
 
 
-def forms(card: Card, output: bool, rate: int | None = None) -> Iterator[tuple[int, int, str]]:
+def forms(card: Card, output: bool, rate: int | None = None) -> list[tuple[int, int, str]]:
     """Rates, channels and kinds of samples ("int16", "float32") that a card takes, the best first."""
     pyaudio = _pyaudio()
+    found: list[tuple[int, int, str]] = []
     rates = (rate,) if rate else tuple(dict.fromkeys((card.rate, *RATES)))
     with _lock:
         audio = _cards()
@@ -147,11 +167,11 @@ def forms(card: Card, output: bool, rate: int | None = None) -> Iterator[tuple[i
                         f"{side}_channels": channels,
                         f"{side}_format": code,
                     }
-                    try:
-                        if audio.is_format_supported(each, **asked):
-                            yield each, channels, kind
-                    except ValueError:
-                        continue
+                    with suppress(ValueError), _quiet():
+                        if not audio.is_format_supported(each, **asked):
+                            continue
+                        found.append((each, channels, kind))
+    return found
 
 
 class _Stream:
@@ -169,15 +189,15 @@ class _Stream:
 
     def _choose(self) -> Card:
         card = find_card(self._device, self.output)
-        found = next(forms(card, self.output, self._asked), None)
-        if found is None:
+        found = forms(card, self.output, self._asked)
+        if not found:
             kind = "loudspeaker" if self.output else "microphone"
             wanted = f"{self._asked} Hz" if self._asked else "any of " + ", ".join(map(str, RATES)) + " Hz"
             raise DeviceError(
                 f"{kind} {card}: takes neither int16 nor float32 at {wanted} with 1 to {card.channels} channels; "
                 f"another program may be using it"
             )
-        self.rate, self.channels, kind = found
+        self.rate, self.channels, kind = found[0]
         self._dtype = np.dtype(kind)
         return card
 
@@ -188,14 +208,15 @@ class _Stream:
             card = self._choose()
             side = "output" if self.output else "input"
             try:
-                self._stream = _cards().open(
-                    rate=self.rate,
-                    channels=self.channels,
-                    format=pyaudio.paInt16 if self._dtype == np.int16 else pyaudio.paFloat32,
-                    frames_per_buffer=round(_BLOCK * self.rate),
-                    stream_callback=callback,
-                    **{side: True, f"{side}_device_index": card.index},
-                )
+                with _quiet():
+                    self._stream = _cards().open(
+                        rate=self.rate,
+                        channels=self.channels,
+                        format=pyaudio.paInt16 if self._dtype == np.int16 else pyaudio.paFloat32,
+                        frames_per_buffer=round(_BLOCK * self.rate),
+                        stream_callback=callback,
+                        **{side: True, f"{side}_device_index": card.index},
+                    )
             except OSError as error:
                 kind = "loudspeaker" if self.output else "microphone"
                 raise DeviceError(

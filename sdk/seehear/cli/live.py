@@ -1,0 +1,214 @@
+"""`seehear live` and `seehear devices`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from seehear.cli import options
+from seehear.errors import InputError, MissingExtraError
+from seehear.events import Event
+from seehear.live.prompts import POLICIES, TEXTS
+
+# seconds between two lines or pictures of the state
+_PERIOD = 1.0
+
+
+def add_commands(commands: Any) -> None:
+    """Adds `live` and `devices`."""
+    live = commands.add_parser("live", help="microphone and camera in, clean voice out, until Ctrl-C")
+    live.set_defaults(run=_live)
+    live.add_argument("--mic", default="default", metavar="D|FILE",
+                      help="sound card by number or part of its name, or a sound file (default: default)")  # fmt: skip
+    live.add_argument("--camera", metavar="D|FILE|URL|none",
+                      help="0, /dev/video0, a URL, a video file, module:name, or none (default)")  # fmt: skip
+    live.add_argument("--speaker", default="default", metavar="D|FILE|none",
+                      help="sound card, a .wav, .flac or .ogg to be written, or none (default: default)")  # fmt: skip
+    options.add(live, "model", "key", "board", "delegate", "runtime", "floor-db", "visual-delay-ms", "json")
+    live.add_argument("--strength", type=float, default=1.0, help="0 = untouched .. 1 = full (default)")
+    live.add_argument(
+        "--camera-delay-ms", type=float, help="from exposure until a picture is read (default: 0)"
+    )
+    live.add_argument(
+        "--camera-jitter-ms", type=float, help="of files: how much later it may come (default: 60)"
+    )
+    live.add_argument("--prompts", choices=POLICIES, default="never",
+                      help="ask for a face where none is in sight (default: never)")  # fmt: skip
+    live.add_argument("--language", choices=tuple(TEXTS), default="en", help="of the prompts (default: en)")
+    live.add_argument("--voice", action="store_true", help="speak the prompts, over the sound")
+    live.add_argument("--seconds", type=float, help="stop after so long")
+    devices = commands.add_parser(
+        "devices", help="list microphones, loudspeakers and cameras, and what they take"
+    )
+    devices.set_defaults(run=_devices)
+    options.add(devices, "json")
+
+
+def _live(arguments: argparse.Namespace) -> int:
+    from seehear.live import LiveEnhancer, Prompts
+    from seehear.runtime.placement import Placement
+
+    if arguments.seconds is not None and not arguments.seconds > 0:
+        raise InputError(f"--seconds: expected a time above 0, got {arguments.seconds:g}")
+    screen = _json_lines if arguments.json else _screen()
+    prompts = Prompts(arguments.prompts, arguments.language, arguments.voice)
+    live = LiveEnhancer(
+        arguments.mic,
+        arguments.speaker,
+        arguments.camera,
+        model=arguments.model,
+        board=arguments.board,
+        placement=Placement(delegate=arguments.delegate) if arguments.delegate else None,
+        strength=arguments.strength,
+        floor_db=arguments.floor_db,
+        visual_delay_ms=arguments.visual_delay_ms,
+        runtime=arguments.runtime,
+        camera_delay_ms=arguments.camera_delay_ms,
+        camera_jitter_ms=arguments.camera_jitter_ms,
+        prompts=None if arguments.prompts == "never" else prompts,
+        on_event=lambda event: screen(None, event),
+    )
+    with ExitStack() as stack:
+        if hasattr(screen, "stop"):
+            stack.callback(screen.stop)
+        stack.enter_context(live)
+        until = None if arguments.seconds is None else time.monotonic() + arguments.seconds
+        with suppress(KeyboardInterrupt):  # the way to end it
+            ended = False
+            while not ended and (until is None or time.monotonic() < until):
+                left = _PERIOD if until is None else min(_PERIOD, max(0.0, until - time.monotonic()))
+                ended = live.wait(left)
+                screen(live.stats, None)
+    screen(live.stats, None)
+    return 1 if any(event.kind == "failed" for event in live.events) else 0
+
+
+#: Shows a state, or an event.
+Screen = Callable[[dict[str, Any] | None, Event | None], None]
+
+
+def _json_lines(stats: dict[str, Any] | None, event: Event | None) -> None:
+    line = stats if event is None else {"event": event.kind, "reason": event.reason, "seconds": event.seconds}
+    print(json.dumps(line), flush=True)
+
+
+def _screen() -> Screen:
+    """On a terminal a table that stays in its place; else a line a second."""
+    if sys.stdout.isatty():
+        with suppress(ImportError):
+            return _Table()
+    return _lines
+
+
+def _lines(stats: dict[str, Any] | None, event: Event | None) -> None:
+    if event is not None:
+        print(f"  {event}", flush=True)
+    elif stats is not None and "hops" in stats:
+        print(_sentence(stats), flush=True)
+
+
+def _sentence(stats: dict[str, Any]) -> str:
+    enhance = stats["timings"]["enhance"]
+    lost = stats["overruns"] + stats["underruns"] + stats["xruns"]
+    return (
+        f"{stats['seconds']:8.1f} s  {stats['mode']}, face {stats['face']}, gate {stats['gate']:.2f}, "
+        f"{stats['mouth_to_ear_ms']:.0f} ms mouth to ear, {1e3 * enhance['p99']:.0f} us a hop (p99), "
+        f"drift {stats['drift_ppm']:+.0f} ppm, {lost} over- and underruns"
+    )
+
+
+class _Table:
+    """The state as a table of rich, events above it."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console()
+        self._live = Live(console=self._console, auto_refresh=False)
+        self._live.start()
+
+    def __call__(self, stats: dict[str, Any] | None, event: Event | None) -> None:
+        if event is not None:
+            self._console.print(f"  {event}", markup=False, highlight=False)
+        elif stats is not None and "hops" in stats:
+            self._live.update(_table(stats), refresh=True)
+
+    def stop(self) -> None:
+        """Leave the last state standing."""
+        self._live.stop()
+
+
+def _table(stats: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False)
+    table.add_column(style="dim")
+    table.add_column()
+    camera = stats.get("camera")
+    rows = {
+        "time": f"{stats['seconds']:.1f} s on {stats['runtime']}, {stats['mode']}",
+        "sound": f"{stats['microphone']['name']} -> {stats['speaker']['name']}",
+        "camera": "none"
+        if camera is None
+        else f"{camera['name']}, {camera['state']}, {camera['images']} pictures",
+        "face": f"{stats['face']}, gate {stats['gate']:.2f}",
+        "delay": f"{stats['mouth_to_ear_ms']:.1f} ms mouth to ear, {stats['algorithm_ms']:.1f} of them the method's",
+        "drift": f"{stats['drift_ppm']:+.1f} ppm, margin {stats['margin_ms']:.1f} ms",
+        "lost": f"{stats['overruns']} overruns, {stats['underruns']} underruns, {stats['late_hops']} late hops, "
+        f"{stats['xruns']} told by the cards, {stats['clamped_samples']} samples clamped",
+        "delegate": f"{stats['delegate_runs']} runs, {stats['delegate_failures']} failures",
+    }
+    for stage, each in stats["timings"].items():
+        rows[stage] = f"p50 {each['p50']:.3f}  p99 {each['p99']:.3f}  max {each['max']:.3f} ms"
+    if stats["prompt"]:
+        rows["prompt"] = stats["prompt"]
+    for name, text in rows.items():
+        table.add_row(name, text)
+    return table
+
+
+def _devices(arguments: argparse.Namespace) -> int:
+    from seehear.live.camera import cameras
+
+    found: dict[str, Any] = {"microphones": [], "loudspeakers": [], "cameras": cameras()}
+    notes = []
+    try:
+        from seehear.live import sound_card
+
+        for kind, output in (("microphones", False), ("loudspeakers", True)):
+            for card in sound_card.cards(output):
+                works: dict[str, list[int]] = {}
+                for rate, channels, samples in sound_card.forms(card, output):
+                    works.setdefault(f"{samples} x {channels}", []).append(rate)
+                found[kind].append({"number": card.index, "name": card.name, "host": card.host, "default": card.default,
+                                    "rate": card.rate, "works": works})  # fmt: skip
+    except MissingExtraError as error:
+        notes.append(str(error))
+    if arguments.json:
+        print(json.dumps({**found, "notes": notes}, indent=1, ensure_ascii=False))
+        return 0
+    for kind in ("microphones", "loudspeakers"):
+        print(f"{kind}:")
+        for card in found[kind]:
+            rates = sorted({rate for each in card["works"].values() for rate in each})
+            takes = (
+                f"{', '.join(map(str, rates))} Hz as {', '.join(card['works'])}"
+                if rates
+                else "nothing that is known here"
+            )
+            print(
+                f"  {card['number']:2} {card['name']} ({card['host']}){' [default]' * card['default']}: {takes}"
+            )
+        if not found[kind]:
+            print("  none")
+    print("cameras:")
+    print("\n".join(f"  {each}" for each in found["cameras"]) or "  none")
+    for note in notes:
+        print(note)
+    return 0
