@@ -68,8 +68,8 @@ class LiveEnhancer:
         real time; or any `Microphone`.
     speaker : the same for loudspeakers; a file that ends in .wav, .flac or .ogg is written; "none"; or any `Speaker`.
     camera : number, /dev/video*, URL, video file, or "module:name" of a `Camera`; None or "none": sound alone.
-    model, board, placement, strength, floor_db, visual_delay_ms, runtime : as for `Enhancer.load`; without a visual delay it is the
-        model's, or more where the camera's pictures come later than that.
+    model, board, placement, strength, floor_db, visual_delay_ms, runtime : as for `Enhancer.load`; without a visual
+        delay it is the model's, or more where the camera's pictures come later than that.
     camera_delay_ms : from the middle of an exposure until the picture is read. Of files, the least delay of a picture.
     camera_jitter_ms : of files, how much later a picture may come.
     prompts : what to do without a face (E9); None: nothing.
