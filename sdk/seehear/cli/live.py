@@ -41,7 +41,7 @@ def add_commands(commands: Any) -> None:
                       help="ask for a face where none is in sight (default: never)")  # fmt: skip
     live.add_argument("--language", choices=tuple(TEXTS), default="en", help="of the prompts (default: en)")
     live.add_argument("--voice", action="store_true", help="speak the prompts, over the sound")
-    live.add_argument("--seconds", type=float, help="stop after so long")
+    live.add_argument("--stop-after", type=float, metavar="SECONDS", help="stop after so long")
     devices = commands.add_parser(
         "devices", help="list microphones, loudspeakers and cameras, and what they take"
     )
@@ -53,8 +53,8 @@ def _live(arguments: argparse.Namespace) -> int:
     from seehear.live import LiveEnhancer, Prompts
     from seehear.runtime.placement import Placement
 
-    if arguments.seconds is not None and not arguments.seconds > 0:
-        raise InputError(f"--seconds: expected a time above 0, got {arguments.seconds:g}")
+    if arguments.stop_after is not None and not arguments.stop_after > 0:
+        raise InputError(f"--stop-after: expected a time above 0, got {arguments.stop_after:g}")
     screen = _json_lines if arguments.json else _screen()
     prompts = Prompts(arguments.prompts, arguments.language, arguments.voice)
     live = LiveEnhancer(
@@ -77,7 +77,7 @@ def _live(arguments: argparse.Namespace) -> int:
         if hasattr(screen, "stop"):
             stack.callback(screen.stop)
         stack.enter_context(live)
-        until = None if arguments.seconds is None else time.monotonic() + arguments.seconds
+        until = None if arguments.stop_after is None else time.monotonic() + arguments.stop_after
         with suppress(KeyboardInterrupt):  # the way to end it
             ended = False
             while not ended and (until is None or time.monotonic() < until):
