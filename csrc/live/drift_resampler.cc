@@ -3,14 +3,17 @@
 #include <algorithm>
 #include <cmath>
 
+#include "signal/frame_spec.h"
 #include "signal/kaiser_sinc.h"
 
 namespace seehear {
 
 Status DriftResampler::Prepare(int rate_in, int rate_out) {
   for (int rate : {rate_in, rate_out}) {
-    if (rate < 8000 || rate > 48000)
-      return Status::Error("sample rate must be 8000 to 48000 Hz, got %d", rate);
+    if (rate < FrameSpec::kMinRate || rate > FrameSpec::kMaxRate) {
+      return Status::Error("sample rate must be %d to %d Hz, got %d", FrameSpec::kMinRate,
+                           FrameSpec::kMaxRate, rate);
+    }
   }
   nominal_step_ = step_ = static_cast<double>(rate_in) / rate_out;
   most_ = static_cast<int>(1.02 / nominal_step_) + 2;
