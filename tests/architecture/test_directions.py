@@ -36,7 +36,7 @@ SDK: list[set[str]] = [
     {"sight"},
     {"enhancer"},
     {"report"},
-    {"live"},
+    {"live", "meeting"},
     {"testing", "demo"},
     {"cli"},
 ]

@@ -1,4 +1,4 @@
-"""The command line: `seehear enhance | live | devices | info | bench | demo | export`."""
+"""The command line: `seehear enhance | live | devices | meeting | info | bench | demo | export`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from seehear.bundle import keys
 from seehear.cli import boards as boards_cli
 from seehear.cli import export, options
 from seehear.cli import live as live_cli
+from seehear.cli import meeting as meeting_cli
 from seehear.errors import (
     BatchError,
     InputError,
@@ -135,9 +136,7 @@ def parser() -> argparse.ArgumentParser:
         "--list", metavar="LIST.csv", help="many files: columns id, audio, video; others are ignored"
     )
     enhance.add_argument("--strength", type=float, default=1.0, help="0 = untouched .. 1 = full (default)")
-    enhance.add_argument(
-        "--plot", metavar="P.png", help="draw spectrograms, masks and gate; also .jpg, .pdf, .svg"
-    )
+    options.add(enhance, "plot")
     enhance.add_argument("--clean", metavar="CLEAN", help="with --plot: the clean sound, to draw beside")
 
     info = commands.add_parser("info", help="say what is in a model bundle; as JSON, its manifest")
@@ -156,6 +155,7 @@ def parser() -> argparse.ArgumentParser:
 
     live_cli.add_commands(commands)
     boards_cli.add_commands(commands)
+    meeting_cli.add_commands(commands)
     export.add_commands(commands)
     return top
 

@@ -28,6 +28,10 @@ OPTIONS: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = {
         {"metavar": "|".join(ENGINES), "help": "what runs the nets (default: SEEHEAR_RUNTIME, else auto)"},
     ),
     "out": (("-o", "--out"), {"type": Path, "metavar": "OUT", "help": "where the result goes"}),
+    "plot": (
+        ("--plot",),
+        {"metavar": "P.png", "help": "draw what came of it, spectrograms and all; also .jpg, .pdf, .svg"},
+    ),
     "json": (("--json",), {"action": "store_true", "help": "print JSON"}),
     "markdown": (("--markdown",), {"action": "store_true", "help": "print Markdown"}),
     "audio-only": (

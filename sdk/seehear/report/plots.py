@@ -114,7 +114,7 @@ def plot(
     seconds = len(before) / rate
     for axis, (name, samples) in zip(axes, sounds.items(), strict=False):
         image = axis.imshow(
-            _spectrogram(samples, rate), origin="lower", aspect="auto", extent=(0, seconds, 0, rate / 2000),
+            spectrogram(samples, rate), origin="lower", aspect="auto", extent=(0, seconds, 0, rate / 2000),
             vmin=-90, vmax=0, cmap="magma",
         )  # fmt: skip
         _label(axis, f"{name}, kHz", image, figure, "dB")
@@ -149,7 +149,7 @@ def _label(axis: Any, text: str, image: Any, figure: Any, unit: str) -> None:
     figure.colorbar(image, ax=axis, pad=0.01, label=unit)
 
 
-def _spectrogram(samples: np.ndarray, rate: int) -> np.ndarray:
+def spectrogram(samples: np.ndarray, rate: int) -> np.ndarray:
     """Level in dB, [bins, frames], of 32 ms Hann frames every 8 ms."""
     size = max(64, int(0.032 * rate))
     step = max(16, int(0.008 * rate))

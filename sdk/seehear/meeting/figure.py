@@ -1,0 +1,80 @@
+"""One picture of a meeting: faces, who spoke when, spectrograms before and after."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seehear.files import write_atomically
+from seehear.meeting.faces import FaceRecord
+from seehear.meeting.recording import Written
+from seehear.report.plots import check_plot, figure_class, spectrogram
+
+_COLOURS = (
+    "tab:blue",
+    "tab:orange",
+    "tab:green",
+    "tab:red",
+    "tab:purple",
+    "tab:brown",
+    "tab:pink",
+    "tab:olive",
+)
+
+
+def plot(path: Path, faces: FaceRecord, written: Written) -> None:
+    """Draw a meeting.
+
+    Parameters
+    ----------
+    path : the picture to write, complete or not at all: .png, .jpg, .pdf, .svg and what else matplotlib draws.
+    faces, written : from `look`, and from `write` with `keep`.
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    OutputError
+        The file cannot be written, or its name is of a kind that is not drawn.
+    """
+    kind = check_plot(path)
+    sounds = {"before": written.before} | written.tracks
+    figure = figure_class()(figsize=(12, 1.2 + 0.5 * faces.count + 2 * len(sounds)), layout="constrained")
+    grid = figure.add_gridspec(
+        1 + len(sounds), 2, width_ratios=[1, 9], height_ratios=[0.4 + 0.5 * faces.count, *[2] * len(sounds)]
+    )
+    first = figure.add_subplot(grid[0, 1])
+    _draw_turns(first, faces, written)
+    first.tick_params(labelbottom=False)
+    level = 20 * np.log10(max(1e-3, float(np.abs(written.before).max())))
+    for row, (name, samples) in enumerate(sounds.items(), 1):
+        axis = figure.add_subplot(grid[row, 1], sharex=first)
+        image = axis.imshow(
+            spectrogram(samples, written.rate), origin="lower", aspect="auto", cmap="magma",
+            extent=(0, written.seconds, 0, written.rate / 2000), vmin=level - 80, vmax=level - 10,
+        )  # fmt: skip
+        axis.set(ylim=(0, min(8.0, written.rate / 2000)), ylabel=f"{name}, kHz")
+        figure.colorbar(image, ax=axis, pad=0.01, label="dB")
+        axis.tick_params(labelbottom=row == len(sounds))
+        beside = figure.add_subplot(grid[row, 0])
+        beside.axis("off")
+        if name in faces.names:
+            number = faces.names.index(name)
+            beside.imshow(faces.thumbnails[number])
+            beside.set_title(name, color=_COLOURS[number], fontweight="bold")
+    axis.set_xlabel("seconds")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, dpi=90)
+    write_atomically(path, buffer.getvalue())
+
+
+def _draw_turns(axis: Any, faces: FaceRecord, written: Written) -> None:
+    for turn in written.turns:
+        axis.barh(
+            turn.face, turn.end - turn.begin, left=turn.begin, height=0.7, color=_COLOURS[turn.face], lw=0
+        )
+    axis.set(xlim=(0, written.seconds), ylim=(faces.count - 0.4, -0.6), ylabel="speaks")
+    axis.set_yticks(range(faces.count), faces.names)
