@@ -1,8 +1,9 @@
 """What `make test-arm` runs on every machine: the shipped bundle's graphs and the product itself, on given inputs.
 
-    python enhance_on.py INPUTS.npz RESULTS.npz DELEGATE.so [--record]
+    python enhance_on.py INPUTS.npz RESULTS.npz DELEGATE.so [--record | --core]
 
 The product runs three times: on the processor, with the lip net on a delegate, and on a delegate that fails midway.
+With --core, for installations without a TFLite runtime, it runs once, by the core's own kernels, and no graph alone.
 With --record the inputs are made first: a clip, and for every graph what it is given while the clip is enhanced.
 """
 
@@ -112,12 +113,12 @@ def delegated(
     }  # fmt: skip
 
 
-def main(inputs: Path, results: Path, library: Path) -> None:
+def main(inputs: Path, results: Path, library: Path, core: bool) -> None:
     """Run everything; the results go to `results`, one line of facts to standard output."""
     kept: dict[str, Any] = {}
     with np.load(inputs) as given:
-        enhancer = seehear.Enhancer.load(runtime="tflite")
-        for name in enhancer.bundle.graphs:
+        enhancer = seehear.Enhancer.load(runtime="core" if core else "tflite")
+        for name in () if core else enhancer.bundle.graphs:
             graph = Graph(enhancer.bundle, name)
             tensors = {key: given[f"{name}/{key}"] for key in graph.inputs}
             runs = len(next(iter(tensors.values())))
@@ -129,7 +130,7 @@ def main(inputs: Path, results: Path, library: Path) -> None:
         took = time.perf_counter() - began
         delegates = {
             fault: delegated(library, fault, given["sound"], given["points"], kept["sound"])
-            for fault in ("", "invoke")
+            for fault in (() if core else ("", "invoke"))
         }
         facts = {
             "machine": platform.machine(), "python": platform.python_version(), "numpy": np.__version__,
@@ -143,4 +144,4 @@ def main(inputs: Path, results: Path, library: Path) -> None:
 if __name__ == "__main__":
     if sys.argv[4:] == ["--record"]:
         record(Path(sys.argv[1]))
-    main(*map(Path, sys.argv[1:4]))
+    main(*map(Path, sys.argv[1:4]), core=sys.argv[4:] == ["--core"])
