@@ -93,6 +93,6 @@ class BoardError(SeehearError, ValueError):
 
 
 class DeviceError(SeehearError):
-    """A microphone, loudspeaker or camera is not there, is busy, or takes none of the forms that are known."""
+    """A microphone, loudspeaker, camera or port is not there, is busy, or takes none of the forms that are known."""
 
     exit_code = 9

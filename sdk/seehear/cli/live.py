@@ -13,6 +13,7 @@ from typing import Any
 from seehear.cli import options
 from seehear.errors import InputError, MissingExtraError
 from seehear.events import Event
+from seehear.live.ports import LOCAL
 from seehear.live.prompts import POLICIES, TEXTS
 
 # seconds between two lines or pictures of the state
@@ -41,6 +42,10 @@ def add_commands(commands: Any) -> None:
                       help="ask for a face where none is in sight (default: never)")  # fmt: skip
     live.add_argument("--language", choices=tuple(TEXTS), default="en", help="of the prompts (default: en)")
     live.add_argument("--voice", action="store_true", help="speak the prompts, over the sound")
+    live.add_argument("--metrics", type=int, metavar="PORT",
+                      help="serve the figures for Prometheus at http://127.0.0.1:PORT/metrics")  # fmt: skip
+    live.add_argument("--bind", default=LOCAL, metavar="ADDRESS",
+                      help="address to serve at (default: 127.0.0.1, for this computer alone)")  # fmt: skip
     live.add_argument("--stop-after", type=float, metavar="SECONDS", help="stop after so long")
     devices = commands.add_parser(
         "devices", help="list microphones, loudspeakers and cameras, and what they take"
@@ -76,6 +81,11 @@ def _live(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         if hasattr(screen, "stop"):
             stack.callback(screen.stop)
+        if arguments.metrics is not None:
+            from seehear.live.metrics import MetricsServer
+
+            server = stack.enter_context(MetricsServer(lambda: live.stats, arguments.metrics, arguments.bind))
+            print(f"figures: {server.url}", file=sys.stderr, flush=True)
         stack.enter_context(live)
         until = None if arguments.stop_after is None else time.monotonic() + arguments.stop_after
         with suppress(KeyboardInterrupt):  # the way to end it

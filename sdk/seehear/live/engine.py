@@ -500,7 +500,8 @@ class LiveEnhancer:
         }
         if self._vision is not None:
             vision = self._vision
-            timings["vision"], timings["image_age"] = _summary(vision.work), _summary(vision.ages)
+            timings["vision"] = _summary(vision.work, vision.images)
+            timings["image_age"] = _summary(vision.ages, vision.images)
             found["camera"] = {
                 "name": self._camera, "state": "silent" if vision.silent else vision.state, "images": vision.images,
                 "size": vision.size, "restarts": vision.restarts,
@@ -560,9 +561,9 @@ def _hop(loading: Mapping[str, Any], rate: int) -> int | None:
     return None if rest else whole
 
 
-def _summary(seconds: list[float]) -> dict[str, float]:
+def _summary(seconds: list[float], count: int) -> dict[str, float]:
     if not seconds:
         return {"count": 0, "p50": 0.0, "p99": 0.0, "max": 0.0}
     p50, p99 = np.quantile(seconds, (0.5, 0.99))
-    return {"count": len(seconds), "p50": round(1e3 * float(p50), 3), "p99": round(1e3 * float(p99), 3),
+    return {"count": count, "p50": round(1e3 * float(p50), 3), "p99": round(1e3 * float(p99), 3),
             "max": round(1e3 * max(seconds), 3)}  # fmt: skip
