@@ -24,10 +24,8 @@ SEEHEAR_AVX2_INLINE __m256i WideHalf(const int8_t* p) noexcept {
 SEEHEAR_AVX2 void Layer(const Int8Layer& layer, const int8_t* x, int8_t* y) noexcept {
   const int inputs = layer.inputs, whole = inputs / 16 * 16;
   for (int o = 0; o < layer.outputs; o += kAvx2Rows) {
-    const int8_t* rows[kAvx2Rows];  // beyond the last row: the last once more
-    for (int r = 0; r < kAvx2Rows; ++r) {
-      rows[r] = layer.weights + (o + r < layer.outputs ? o + r : layer.outputs - 1) * inputs;
-    }
+    const int8_t* rows[kAvx2Rows];
+    Avx2RowsFrom(layer, o, rows);
     __m256i sums[kAvx2Rows];
     for (__m256i& sum : sums) sum = _mm256_setzero_si256();
     for (int i = 0; i < whole; i += 16) {
@@ -44,19 +42,7 @@ SEEHEAR_AVX2 void Layer(const Int8Layer& layer, const int8_t* x, int8_t* y) noex
       }
       i += 8;
     }
-    __m256i sum = Avx2Sums(sums);
-    if (i < inputs) {
-      alignas(32) int32_t rest[kAvx2Rows] = {};
-      for (int r = 0; r < kAvx2Rows; ++r) {
-        for (int k = i; k < inputs; ++k) rest[r] += rows[r][k] * x[k];
-      }
-      sum = _mm256_add_epi32(sum, _mm256_load_si256(reinterpret_cast<const __m256i*>(rest)));
-    }
-    if (o + kAvx2Rows <= layer.outputs) {
-      Avx2Store(layer, o, sum, y);
-    } else {
-      Avx2StoreSome(layer, o, sum, y);
-    }
+    Avx2Finish(layer, o, rows, i, x, sums, y);
   }
 }
 

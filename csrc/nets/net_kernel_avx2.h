@@ -1,4 +1,4 @@
-// What both kernels of 256 bits share: eight sums from eight rows, eight results from eight sums.
+// What both kernels of 256 bits share: eight rows, eight sums from them, eight results from the sums.
 #pragma once
 
 #include "nets/net_kernel_table.h"
@@ -71,6 +71,32 @@ SEEHEAR_AVX2_INLINE void Avx2StoreSome(const Int8Layer& layer, int o, __m256i su
   some.bias = bias, some.multiplier = multiplier, some.shift = shift, some.scales = kAvx2Rows;
   Avx2Store(some, 0, sum, results);
   for (int r = 0; r < count; ++r) y[o + r] = results[r];
+}
+
+// The rows of the weights from o on; beyond the last row: the last once more.
+SEEHEAR_AVX2_INLINE void Avx2RowsFrom(const Int8Layer& layer, int o, const int8_t* rows[kAvx2Rows]) noexcept {
+  for (int r = 0; r < kAvx2Rows; ++r) {
+    rows[r] = layer.weights + (o + r < layer.outputs ? o + r : layer.outputs - 1) * layer.inputs;
+  }
+}
+
+// Results from o on; sums: of each row, in lanes, over the inputs before `done`.
+SEEHEAR_AVX2_INLINE void Avx2Finish(const Int8Layer& layer, int o, const int8_t* const rows[kAvx2Rows],
+                                    int done, const int8_t* x, const __m256i sums[kAvx2Rows],
+                                    int8_t* y) noexcept {
+  __m256i sum = Avx2Sums(sums);
+  if (done < layer.inputs) {
+    alignas(32) int32_t rest[kAvx2Rows] = {};
+    for (int r = 0; r < kAvx2Rows; ++r) {
+      for (int i = done; i < layer.inputs; ++i) rest[r] += rows[r][i] * x[i];
+    }
+    sum = _mm256_add_epi32(sum, _mm256_load_si256(reinterpret_cast<const __m256i*>(rest)));
+  }
+  if (o + kAvx2Rows <= layer.outputs) {
+    Avx2Store(layer, o, sum, y);
+  } else {
+    Avx2StoreSome(layer, o, sum, y);
+  }
 }
 
 void Avx2Quantize(const float* values, int count, float scale, int zero_point, int8_t* q) noexcept;

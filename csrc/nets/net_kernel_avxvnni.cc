@@ -40,10 +40,8 @@ SEEHEAR_AVX_VNNI void Layer(const Int8Layer& layer, const int8_t* x, int8_t* y) 
     extra = _mm256_dpbusd_avx_epi32(extra, offset, LoadQuarter(x + i));
   }
   for (int o = 0; o < layer.outputs; o += kAvx2Rows) {
-    const int8_t* rows[kAvx2Rows];  // beyond the last row: the last once more
-    for (int r = 0; r < kAvx2Rows; ++r) {
-      rows[r] = layer.weights + (o + r < layer.outputs ? o + r : layer.outputs - 1) * inputs;
-    }
+    const int8_t* rows[kAvx2Rows];
+    Avx2RowsFrom(layer, o, rows);
     __m256i sums[kAvx2Rows];
     for (__m256i& sum : sums) sum = _mm256_sub_epi32(_mm256_setzero_si256(), extra);
     for (int i = 0; i < whole; i += 32) {
@@ -54,19 +52,7 @@ SEEHEAR_AVX_VNNI void Layer(const Int8Layer& layer, const int8_t* x, int8_t* y) 
       const __m256i v = LoadQuarter(x + i);
       for (int r = 0; r < kAvx2Rows; ++r) sums[r] = Add(sums[r], LoadQuarter(rows[r] + i), v);
     }
-    __m256i sum = Avx2Sums(sums);
-    if (eights < inputs) {
-      alignas(32) int32_t rest[kAvx2Rows] = {};
-      for (int r = 0; r < kAvx2Rows; ++r) {
-        for (int i = eights; i < inputs; ++i) rest[r] += rows[r][i] * x[i];
-      }
-      sum = _mm256_add_epi32(sum, _mm256_load_si256(reinterpret_cast<const __m256i*>(rest)));
-    }
-    if (o + kAvx2Rows <= layer.outputs) {
-      Avx2Store(layer, o, sum, y);
-    } else {
-      Avx2StoreSome(layer, o, sum, y);
-    }
+    Avx2Finish(layer, o, rows, eights, x, sums, y);
   }
 }
 
