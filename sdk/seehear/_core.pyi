@@ -433,7 +433,6 @@ class FlatModel:
     def counters(self) -> dict[str, int]:
         """As `HopScheduler.counters`."""
 
-
 class LivePath:
     """Microphone to loudspeaker: three threads joined by rings of fixed size, none of which waits for another.
 

@@ -15,6 +15,7 @@ import pytest
 
 from seehear.boards import Board, Family, get_board, get_family
 from seehear.boards.profile import Delegate
+from seehear.errors import RuntimeUnavailableError
 from seehear.runtime import doctor
 from seehear.runtime import tflite as runtime
 from seehear.runtime.doctor import Finding, User, diagnose, explain_loader
@@ -157,6 +158,21 @@ def test_the_librarys_own_version_is_read(tmp_path: Path) -> None:
     )
     findings = libraries(tmp_path, get_family("rknn"))
     assert [finding.found for finding in findings] == ["loads and has rknn_init", "version 2.3.2"]
+
+
+@pytest.mark.parametrize(("board", "level"), [("raspberry-pi-4", "note"), ("imx8m-plus", "error")])
+def test_a_missing_runtime_is_an_error_only_where_there_is_an_npu(
+    monkeypatch: pytest.MonkeyPatch, board: str, level: str
+) -> None:
+    """Sound and landmarks go through the core's own kernels."""
+
+    def none_works(graph: bytes) -> None:
+        raise RuntimeUnavailableError("no TFLite runtime works here")
+
+    monkeypatch.setattr(doctor, "discover", none_works)
+    found = diagnose(board=get_board(board), graph=b"", load=False)
+    (finding,) = (each for each in found if each.what == "TFLite runtime")
+    assert finding.level == level and "Sound and landmarks go without one" in finding.advice
 
 
 @pytest.mark.parametrize(

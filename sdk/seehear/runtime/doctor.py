@@ -346,14 +346,16 @@ def placement_findings(board: Board, manifest: Mapping[str, Any]) -> list[Findin
     return findings
 
 
-def runtime_findings(graph: bytes | None) -> tuple[list[Finding], Runtime | None]:
-    """The TFLite runtime, probed by building an interpreter; the second value is None without one."""
+def runtime_findings(graph: bytes | None, npu: bool) -> tuple[list[Finding], Runtime | None]:
+    """The TFLite runtime, probed by building an interpreter; the second value is None without one, which is an error
+    where there is an NPU to run."""
     if graph is None:
         return [Finding("note", "TFLite runtime", "not probed: no bundle to build an interpreter from")], None
     try:
         runtime = discover(graph)
     except RuntimeUnavailableError as error:
-        return [Finding("error", "TFLite runtime", str(error))], None
+        advice = "Sound and landmarks go without one; finding faces in pictures, and NPUs, need it."
+        return [Finding("error" if npu else "note", "TFLite runtime", str(error), advice)], None
     return [Finding("ok", "TFLite runtime", f"{runtime.name} {runtime.version}")], runtime
 
 
@@ -433,7 +435,7 @@ def diagnose(
     findings = system_findings(root, found)
     runtime = None
     if live:
-        probed, runtime = runtime_findings(graph)
+        probed, runtime = runtime_findings(graph, npu=any(each.board.npus for each in found))
         findings += probed + extra_findings()
     for each in found:
         findings += memory_findings(root, each.board, manifest) if each is found[0] else []
