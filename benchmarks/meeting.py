@@ -16,6 +16,7 @@ import argparse
 import csv
 import json
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ GROUPS = {
     "seen": ("seen in training, other clips (2 talkers, one in two sittings)", 1.0),
 }
 SPLITS = {"unseen": "test_unseen", "strangers": "strangers", "seen": "test_seen", "valid": "valid"}
-CONDITIONS = ("mixture", "audio", "av", "swapped")
+CONDITIONS = ("mixture", "audio", "av", "solo", "swapped")
 COLLAR = 25  # hops of 10 ms beside a change of the truth that are not scored
 
 
@@ -246,14 +247,16 @@ def faces_of(meeting: Composed, record: FaceRecord) -> Seen:
     return Seen(told, len(meeting.talkers) + len(numbers), record.count, right / max(1, total))
 
 
-def run(meeting: Composed, seen: Seen, swapped: bool = False) -> tuple[np.ndarray, list[Turn], list[Any]]:
+def run(
+    meeting: Composed, seen: Seen, swapped: bool = False, solo: bool = False
+) -> tuple[np.ndarray, list[Turn], list[Any]]:
     """Tracks (faces, n), turns, and what the activities were made of hop by hop: (time, values of each face)."""
     events, talkers = seen.events, len(meeting.talkers)
     if swapped:  # everybody gets the face of the next one
         events = [(t, (face + 1) % talkers if face < talkers else face, points) for t, face, points in events]
         events.sort(key=lambda event: event[0])
     values: list[Any] = []
-    with MeetingEnhancer(faces=seen.faces) as enhancer:
+    with MeetingEnhancer(faces=seen.faces, solo=solo) as enhancer:
         tracks = []
         for track, _ in tracks_of(enhancer, blocks(meeting.mixture), RATE, events):
             tracks.append(track)
@@ -294,9 +297,11 @@ def score(meeting: Composed, seen: Seen) -> dict[str, Any]:
     with Enhancer.load() as alone:
         audio = alone.enhance(meeting.mixture, RATE)
     av, turns, _ = run(meeting, seen)
+    solo, _, _ = run(meeting, seen, solo=True)
     swapped, swapped_turns, _ = run(meeting, seen, swapped=True)
     sounds = {
-        "mixture": [meeting.mixture] * talkers, "audio": [audio] * talkers, "av": av[:talkers], "swapped": swapped[:talkers],
+        "mixture": [meeting.mixture] * talkers, "audio": [audio] * talkers, "av": av[:talkers], "solo": solo[:talkers],
+        "swapped": swapped[:talkers],
     }  # fmt: skip
     row: dict[str, Any] = {"talkers": meeting.name, "count": seen.count, "steady": seen.steady}
     for condition, tracks in sounds.items():
@@ -333,16 +338,16 @@ def rate(rows: list[dict[str, Any]], condition: str, key: str = "der") -> float:
 
 def table(results: dict[str, list[dict[str, Any]]]) -> str:
     """Markdown."""
-    each = "mixture / audio only / with faces / swapped"
+    each = "mixture / audio only / with faces / solo / swapped"
     lines = [
         f"| meetings | n | ids right | DER %: everybody / lips / swapped | SI-SDR dB: {each} | ESTOI: {each} |"
     ]
-    lines.append("|---|---|---|---|---|---|")
+    lines.append("|---|---|---|---|---|---|---|")
     for name, rows in results.items():
         mean = {c: {k: np.mean([r[c][k] for r in rows]) for k in ("si_sdr", "estoi")} for c in CONDITIONS}
         right = sum(row["count"] == len(row["talkers"].split("+")) and row["steady"] > 0.99 for row in rows)
         lines.append(
-            f"| {name} | {len(rows)} | {right} | "
+            f"| {name} | {len(rows)} | {right} | {np.median([row['ms'] for row in rows]):.1f} | "
             + " / ".join(f"{rate(rows, c):.0f}" for c in ("audio", "av", "swapped"))
             + f" (no collar {rate(rows, 'av', 'der_whole'):.0f}) | "
             + " / ".join(f"{mean[c]['si_sdr']:.1f}" for c in CONDITIONS) + " | "
@@ -350,7 +355,7 @@ def table(results: dict[str, list[dict[str, Any]]]) -> str:
         )  # fmt: skip
     lines += ["", "| difference, mean [95 % interval] | SI-SDR dB | ESTOI |", "|---|---|---|"]
     for name, rows in results.items():
-        for a, b in (("mixture", "audio"), ("audio", "av"), ("swapped", "av")):
+        for a, b in (("mixture", "audio"), ("audio", "av"), ("av", "solo"), ("swapped", "av")):
             cells = [spread([row[b][key] - row[a][key] for row in rows]) for key in ("si_sdr", "estoi")]
             lines.append(f"| {name}: {b} - {a} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -427,7 +432,11 @@ def main() -> int:
                 meeting = compose(people, faces, 1000 * faces + seed)
                 if args.write and seed == 0:
                     write_video(args.write / f"{group}{faces}.mp4", meeting)
-                rows.append(score(meeting, faces_of(meeting, watch(meeting.pictures(), tracker))))
+                pictures = list(meeting.pictures())
+                begin = time.thread_time()
+                record = watch(pictures, tracker)
+                spent = time.thread_time() - begin
+                rows.append(score(meeting, faces_of(meeting, record)) | {"ms": 1e3 * spent / len(pictures)})
                 print(f"{group} {faces} {seed}: {rows[-1]['talkers']}", file=sys.stderr, flush=True)
     print(table({name: rows for name, rows in results.items() if rows}))
     if args.json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
@@ -173,6 +173,19 @@ def test_speakers_choose_the_tracks(done: Path, meeting: Path, tmp_path: Path, c
     assert (out / "timeline.rttm").read_text() == (done / "timeline.rttm").read_text()
 
 
+def test_solo_takes_the_other_out_of_a_speakers_pauses(done: Path, meeting: Path, tmp_path: Path) -> None:
+    assert run("meeting", meeting, "-o", tmp_path / "out", "--solo") == 0
+    half = SECONDS * RATE // 2
+    for name, silent in (("A", slice(half + RATE, None)), ("B", slice(8 * RATE // 5, 9 * RATE // 5))):
+        plain, solo = (read_audio(folder / f"{name}.wav").samples for folder in (done, tmp_path / "out"))
+        assert len(solo) == len(plain)
+        assert np.square(solo[silent]).mean() < 0.3 * np.square(plain[silent]).mean()
+    # where both are silent or this one speaks nothing is taken, nor from the joint track of all
+    a, b = (read_audio(folder / "A.wav").samples for folder in (done, tmp_path / "out"))
+    assert np.square(b[:half]).sum() > 0.9 * np.square(a[:half]).sum()
+    assert (done / "joint.wav").read_bytes() == (tmp_path / "out/joint.wav").read_bytes()
+
+
 def test_one_camera_each(
     heads: list[list[np.ndarray]], sound: np.ndarray, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -261,38 +274,32 @@ def test_choosing_nobody_is_one_sentence(meeting: Path) -> None:
     assert choose(None, faces) == choose(["a", "A "], faces) == [0]
 
 
-@pytest.mark.parametrize("sizes", [[160], [1], [7, 1000, 33]])
-def test_tracks_and_turns_do_not_depend_on_the_blocks(
-    meeting: Path, sound: np.ndarray, sizes: list[int]
-) -> None:
-    faces, short = look(meeting), sound[: 2 * RATE if sizes == [1] else len(sound)]
-
-    def in_blocks(cut: Callable[[int], int]) -> Iterator[np.ndarray]:
-        at = n = 0
-        while at < len(short):
-            size = cut(n)
-            yield short[at : at + size]
-            at, n = at + size, n + 1
-
-    with MeetingEnhancer(faces=2) as whole, MeetingEnhancer(faces=2) as cut:
-        events = [event for event in faces if event[0] <= 0]
-        for enhancer in (whole, cut):
-            for t, face, points in events:
-                enhancer.see(points, t, face)
-        a = np.concatenate([whole.process(short)[0]], axis=1)
-        b = np.concatenate(
-            [cut.process(block)[0] for block in in_blocks(lambda n: sizes[n % len(sizes)])], axis=1
-        )
-        assert np.array_equal(a, b) and whole.turns() == cut.turns() and whole.activities == cut.activities
-
-
-def test_the_delay_is_removed_at_any_rate(meeting: Path) -> None:
+@pytest.mark.parametrize("solo", [False, True])
+def test_tracks_and_turns_do_not_depend_on_the_blocks(meeting: Path, sound: np.ndarray, solo: bool) -> None:
     faces = look(meeting)
+
+    def in_blocks(sizes: list[int]) -> Iterator[np.ndarray]:
+        at = n = 0
+        while at < len(sound):
+            yield sound[at : at + sizes[n % len(sizes)]]
+            at, n = at + sizes[n % len(sizes)], n + 1
+
+    results = []
+    for sizes in ([len(sound)], [160], [7, 1000, 33]):
+        with MeetingEnhancer(faces=2, solo=solo) as enhancer:
+            pieces = list(tracks_of(enhancer, in_blocks(sizes), RATE, faces))
+            tracks = np.concatenate([np.vstack(each) for each in pieces], axis=1)
+            results.append((tracks, enhancer.timeline.turns(SECONDS)))
+    assert len(results[0][1]) > 1 and results[0][0].shape == (3, len(sound))
+    for tracks, turns in results[1:]:
+        assert np.array_equal(tracks, results[0][0]) and turns == results[0][1]
+
+
+@pytest.mark.parametrize("solo", [False, True])
+def test_the_delay_is_removed_at_any_rate_and_of_who_is_not_seen_nothing_is_taken(solo: bool) -> None:
     click = np.zeros(44100, np.float32)
     click[22050] = 0.5
-    with MeetingEnhancer(faces=2, rate=44100) as enhancer:
+    with MeetingEnhancer(faces=2, rate=44100, solo=solo) as enhancer:
         enhancer.enhancer.strength = 0.0
-        tracks = np.concatenate(
-            [each for each, _ in tracks_of(enhancer, iter([click]), 44100, faces)], axis=1
-        )
+        tracks = np.concatenate([each for each, _ in tracks_of(enhancer, iter([click]), 44100, [])], axis=1)
     assert tracks.shape == (2, 44100) and np.array_equal(tracks[0], click)

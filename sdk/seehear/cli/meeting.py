@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seehear.cli import options
-from seehear.errors import InputError, MissingExtraError, install
+from seehear.errors import InputError
 from seehear.files import check_output
 from seehear.report.plots import check_plot
 from seehear.report.progress import progress
@@ -18,13 +18,8 @@ _LOOKING, _ALL = 800, 1000
 
 
 def _meeting(arguments: argparse.Namespace) -> int:
-    try:
-        from seehear import meeting
-        from seehear.meeting.figure import plot
-    except MissingExtraError:
-        raise
-    except ImportError as error:
-        raise MissingExtraError(f"meetings need OpenCV: {install('camera,media')}") from error
+    from seehear import meeting
+    from seehear.meeting.figure import plot
 
     speakers = arguments.speakers.split(",") if arguments.speakers is not None else None
     if not 1 <= arguments.max_faces <= 8:
@@ -58,6 +53,7 @@ def _meeting(arguments: argparse.Namespace) -> int:
             arguments.model,
             move,
             keep=arguments.plot is not None,
+            solo=arguments.solo,
         )
     if arguments.plot:
         plot(Path(arguments.plot), faces, written)
@@ -88,6 +84,9 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     options.add(parser, "out", required=True)
     parser.add_argument(
         "--speakers", metavar="A,C", help="whom to keep; the others count as noise (default: all)"
+    )
+    parser.add_argument(
+        "--solo", action="store_true", help="also silence a speaker's pauses in which only others speak"
     )
     parser.add_argument(
         "--cameras",

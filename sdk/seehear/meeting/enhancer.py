@@ -12,6 +12,7 @@ from seehear.bundle import Bundle
 from seehear.enhancer import Enhancer
 from seehear.errors import InputError
 from seehear.meeting.activity import HOPS, UNSEEN, Activity, Loudness
+from seehear.meeting.solo import AROUND, Solo
 from seehear.meeting.timeline import Timeline, Turn
 
 
@@ -23,6 +24,8 @@ class MeetingEnhancer:
     model, rate : as for `Enhancer.load`.
     faces : talkers to look at, 1..8.
     speakers : numbers of those who are wanted, by default all; in the joint track the others are noise.
+    solo : also take the others' voices out of a speaker's pauses, where the time line says that only they speak. The tracks
+        are later for it: see `latency`.
 
     Attributes
     ----------
@@ -45,6 +48,7 @@ class MeetingEnhancer:
         faces: int = 2,
         speakers: Sequence[int] | None = None,
         rate: int = 16000,
+        solo: bool = False,
     ) -> None:
         self._rows = Enhancer.load(model, rate=rate, faces=faces)
         self.speakers = tuple(range(faces)) if speakers is None else tuple(sorted(set(speakers)))
@@ -64,12 +68,19 @@ class MeetingEnhancer:
             0,
             np.zeros(1 + faces),
         )  # of this hop: samples, and squares of input and rows
-        self._behind = HOPS / 2 * self._rows.bundle.hop / self._rows.bundle.rate
+        hop = self._rows.bundle.hop / self._rows.bundle.rate
+        self._behind = HOPS / 2 * hop
+        self._solo: Solo | None = None
+        self._delay = 0
+        if solo:
+            self._delay = round((self._behind + AROUND * hop) * rate) - self._rows.latency
+            owners = [*((face,) for face in self.speakers), self.speakers]
+            self._solo = Solo(owners, faces, rate, self._delay)
 
     @property
     def latency(self) -> int:
         """Samples by which all tracks lag the sound."""
-        return self._rows.latency
+        return self._rows.latency + self._delay
 
     @property
     def now(self) -> float:
@@ -113,19 +124,18 @@ class MeetingEnhancer:
         """
         if not isinstance(block, np.ndarray) or block.dtype != np.float32 or block.ndim != 1:
             raise InputError("block: expected float32 samples [n]")
-        tracks = np.empty((len(self.speakers), len(block)), np.float32)
-        joint = np.empty(len(block), np.float32)
+        out = np.empty((len(self.speakers) + 1, len(block)), np.float32)
         begin = 0
         while begin < len(block):
             # cut where the hops are, whatever the caller's blocks
             piece = block[begin : begin + self._hop - self._heard]
-            at = slice(begin, begin + len(piece))
             rows = self._rows.process_faces(piece)
+            joint = rows[self.speakers[0]] if self._joint is None else self._joint.process(piece)
+            tracks = np.vstack([rows[list(self.speakers)], joint])
+            out[:, begin : begin + len(piece)] = tracks if self._solo is None else self._solo.process(tracks)
             self._listen(piece, rows)
-            tracks[:, at] = rows[list(self.speakers)]
-            joint[at] = rows[self.speakers[0]] if self._joint is None else self._joint.process(piece)
-            begin = at.stop
-        return tracks, joint
+            begin += len(piece)
+        return out[:-1], out[-1]
 
     def turns(self) -> list[Turn]:
         """Who spoke when, up to now."""
@@ -146,6 +156,8 @@ class MeetingEnhancer:
                 mask, self.seen[face], float(power[face + 1]), self._loudness.level
             )
         self.timeline.add(self.heard_until, self.activities)
+        if self._solo is not None:
+            self._solo.hear(self.timeline.speaking, self.seen)
 
     def close(self) -> None:
         """Let go of the models; `with` does it."""

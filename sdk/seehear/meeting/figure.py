@@ -42,29 +42,28 @@ def plot(path: Path, faces: FaceRecord, written: Written) -> None:
     """
     kind = check_plot(path)
     sounds = {"before": written.before} | written.tracks
-    figure = figure_class()(figsize=(12, 1.2 + 0.5 * faces.count + 2 * len(sounds)), layout="constrained")
-    grid = figure.add_gridspec(
-        1 + len(sounds), 2, width_ratios=[1, 9], height_ratios=[0.4 + 0.5 * faces.count, *[2] * len(sounds)]
-    )
+    levels = {name: spectrogram(samples, written.rate) for name, samples in sounds.items()}
+    loud = float(np.percentile(levels["before"], 99.9))
+    heights = [0.8 * faces.count, *[2] * len(sounds)]
+    figure = figure_class()(figsize=(12, 0.6 + sum(heights)), layout="constrained")
+    grid = figure.add_gridspec(len(heights), 2, width_ratios=[1, 12], height_ratios=heights)
     first = figure.add_subplot(grid[0, 1])
     _draw_turns(first, faces, written)
-    first.tick_params(labelbottom=False)
-    level = 20 * np.log10(max(1e-3, float(np.abs(written.before).max())))
-    for row, (name, samples) in enumerate(sounds.items(), 1):
+    inner = grid[0, 0].subgridspec(faces.count, 1, hspace=0.02)
+    for face, name in enumerate(faces.names):
+        beside = figure.add_subplot(inner[face])
+        beside.imshow(faces.thumbnails[face])
+        beside.set(xticks=[], yticks=[])
+        beside.set_ylabel(name, color=_COLOURS[face], fontweight="bold", rotation=0, labelpad=12)
+    for row, (name, level) in enumerate(levels.items(), 1):
         axis = figure.add_subplot(grid[row, 1], sharex=first)
         image = axis.imshow(
-            spectrogram(samples, written.rate), origin="lower", aspect="auto", cmap="magma",
-            extent=(0, written.seconds, 0, written.rate / 2000), vmin=level - 80, vmax=level - 10,
+            level, origin="lower", aspect="auto", cmap="magma", vmin=loud - 60, vmax=loud,
+            extent=(0, written.seconds, 0, written.rate / 2000),
         )  # fmt: skip
         axis.set(ylim=(0, min(8.0, written.rate / 2000)), ylabel=f"{name}, kHz")
         figure.colorbar(image, ax=axis, pad=0.01, label="dB")
         axis.tick_params(labelbottom=row == len(sounds))
-        beside = figure.add_subplot(grid[row, 0])
-        beside.axis("off")
-        if name in faces.names:
-            number = faces.names.index(name)
-            beside.imshow(faces.thumbnails[number])
-            beside.set_title(name, color=_COLOURS[number], fontweight="bold")
     axis.set_xlabel("seconds")
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, dpi=90)
@@ -76,5 +75,6 @@ def _draw_turns(axis: Any, faces: FaceRecord, written: Written) -> None:
         axis.barh(
             turn.face, turn.end - turn.begin, left=turn.begin, height=0.7, color=_COLOURS[turn.face], lw=0
         )
-    axis.set(xlim=(0, written.seconds), ylim=(faces.count - 0.4, -0.6), ylabel="speaks")
+    axis.set(xlim=(0, written.seconds), ylim=(faces.count - 0.5, -0.5), ylabel="speaks")
+    axis.tick_params(labelbottom=False)
     axis.set_yticks(range(faces.count), faces.names)

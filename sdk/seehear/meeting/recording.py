@@ -160,6 +160,7 @@ def write(
     model: str | os.PathLike[str] | Bundle = "default",
     advance: Advance | None = None,
     keep: bool = False,
+    solo: bool = False,
 ) -> Written:
     """Enhance the sound for each speaker and for all of them, and write that with thumbnails and time line.
 
@@ -173,6 +174,7 @@ def write(
     model : as for `Enhancer.load`.
     advance : as for `look`, with every piece of sound.
     keep : keep the sound for a plot.
+    solo : as for `MeetingEnhancer`.
 
     Raises
     ------
@@ -191,7 +193,9 @@ def write(
     with _made(folder), ExitStack() as stack:
         opened = stack.enter_context(open_audio(sound))
         done = _done(opened, advance)
-        meeting = stack.enter_context(MeetingEnhancer(_bundle(model), faces.count, speakers, opened.rate))
+        meeting = stack.enter_context(
+            MeetingEnhancer(_bundle(model), faces.count, speakers, opened.rate, solo)
+        )
         letters = [faces.names[face] for face in meeting.speakers]
         writers = [
             stack.enter_context(wav_writer(folder / f"{name}.wav", opened.rate))
