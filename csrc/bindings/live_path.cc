@@ -119,6 +119,7 @@ py::dict CountersOf(PyLivePath& self) {
   counters["lost_samples"] = path.capture().lost();
   counters["underruns"] = path.playback().underruns();
   counters["starved"] = path.playback().starved();
+  counters["cuts"] = path.playback().cuts();
   counters["output_overruns"] = path.playback().overruns();
   counters["untapped_hops"] = path.untapped();
   return counters;

@@ -6,7 +6,8 @@ namespace seehear {
 
 class DriftController {
  public:
-  static constexpr double kMostPpm = 2000;  // cards reach 1000
+  static constexpr double kMostPpm = 4000;    // 7 cents: nobody hears it in speech
+  static constexpr double kMostDrift = 2000;  // of that for the clocks, for good: cards reach 1000
 
   void Reset() noexcept;
 
@@ -15,6 +16,8 @@ class DriftController {
   // the last Update.
   double Update(double excess, double elapsed) noexcept;
   double ppm() const noexcept { return ppm_; }
+  double mean() const noexcept { return mean_; }  // of the excess over the last second
+  void Forget() noexcept { mean_ = 0; }           // the excess is no more, what is known of the clocks stays
 
  private:
   // e'' + 2 zeta w e' + w^2 e = 0 for the excess e: a clock that is off by 1000 ppm moves it by 1.9 ms at

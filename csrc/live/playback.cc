@@ -25,13 +25,13 @@ Status Playback::Prepare(int rate_in, int hop, int rate_out, bool paced) {
   decay_ = static_cast<float>(std::exp(-5 / (kFade * rate_out)));
   margin_.store(kMargin);
   ppm_.store(0);
-  for (std::atomic<uint32_t>* count : {&underruns_, &starved_, &overruns_}) count->store(0);
+  for (std::atomic<uint32_t>* count : {&underruns_, &starved_, &overruns_, &cuts_}) count->store(0);
   taken_at_.store(-1e9);
   playing_.store(false);
   // without a clock there is nothing to wait for
   began_ = !paced;
   gain_ = paced ? 0.0f : 1.0f;
-  last_ = 0;
+  last_ = tail_ = 0;
   return Status::Ok();
 }
 
@@ -63,6 +63,10 @@ void Playback::Give(const float* hop, double now) noexcept {
       const double ppm = drift_.Update(fill / rate_out_ - margin(), std::min(gap, kMostLump));
       ppm_.store(static_cast<float>(ppm), std::memory_order_relaxed);
       resampler_.SetPpm(ppm);
+      if (drift_.mean() > kMostExcess) {
+        cut_.store(true, std::memory_order_release);
+        drift_.Forget();
+      }
     }
   }
   if (!resamples_) {
@@ -95,15 +99,15 @@ bool Playback::Begin(int frames, double now) noexcept {
 
 int Playback::TakeMono(float* out, int frames) noexcept {
   const int count = began_ ? ring_.Read(out, frames) : 0;
-  for (int i = 0; i < count; ++i) {
-    if (gain_ < 1) gain_ = std::min(1.0f, gain_ + step_);
-    out[i] *= gain_;
+  // what was before fades away beneath what comes in
+  for (int i = 0; i < count && gain_ < 1; ++i) {
+    gain_ = std::min(1.0f, gain_ + step_);
+    out[i] = out[i] * gain_ + (tail_ *= decay_);
   }
   if (count > 0) last_ = out[count - 1];
   for (int i = count; i < frames; ++i) out[i] = last_ *= decay_;
   if (paced_ && began_ && count < frames) {
     began_ = false;
-    gain_ = 0;
     const bool ours = expecting_.load(std::memory_order_relaxed);
     (ours ? underruns_ : starved_).fetch_add(1, std::memory_order_relaxed);
     if (ours) margin_.store(std::min(margin_.load() + kMore, kMostMargin), std::memory_order_relaxed);
@@ -115,7 +119,13 @@ template <typename Sample>
 int Playback::TakeAny(Sample* out, int frames, int channels, double now) noexcept {
   float chunk[kChunk];
   int sound = 0;
-  if (paced_ && !began_) began_ = Begin(frames, now);
+  const bool cut = began_ && cut_.exchange(false, std::memory_order_acquire);
+  if (cut) cuts_.fetch_add(1, std::memory_order_relaxed);
+  if (paced_ && (cut || !began_)) {
+    began_ = Begin(frames, now);
+    gain_ = 0;
+    tail_ = last_;
+  }
   for (int at = 0; at < frames;) {
     const int count = std::min(frames - at, kChunk);
     sound += TakeMono(chunk, count);

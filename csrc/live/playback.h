@@ -38,6 +38,7 @@ class Playback {
   uint32_t starved() const noexcept {
     return starved_.load(std::memory_order_relaxed);
   }  // nothing was expected
+  uint32_t cuts() const noexcept { return cuts_.load(std::memory_order_relaxed); }  // too much waited
   uint32_t overruns() const noexcept { return overruns_.load(std::memory_order_relaxed); }
 
  private:
@@ -45,9 +46,10 @@ class Playback {
   static constexpr float kMargin = 0.005f;  // seconds kept against jitter; every underrun adds kMore
   static constexpr float kMore = 0.0025f;
   static constexpr float kMostMargin = 0.06f;
-  static constexpr double kGone = 0.25;     // seconds without Take: nobody listens
-  static constexpr double kMostLump = 0.1;  // seconds
-  static constexpr double kFade = 0.005;    // seconds
+  static constexpr double kGone = 0.25;        // seconds without Take: nobody listens
+  static constexpr double kMostExcess = 0.05;  // seconds: more is cut out, not played slowly away
+  static constexpr double kMostLump = 0.04;    // seconds
+  static constexpr double kFade = 0.005;       // seconds
   static constexpr int kChunk = 256;
 
   void Write(const float* samples, int count) noexcept;
@@ -65,13 +67,13 @@ class Playback {
 
   std::atomic<double> taken_at_{-1e9}, given_at_{-1e9};
   std::atomic<double> lump_{0.01};  // seconds from one Give that finds least to the next
-  std::atomic<bool> playing_{false}, expecting_{true};
+  std::atomic<bool> playing_{false}, expecting_{true}, cut_{false};
   std::atomic<float> margin_{kMargin};
   std::atomic<float> ppm_{0};
-  std::atomic<uint32_t> underruns_{0}, starved_{0}, overruns_{0};
+  std::atomic<uint32_t> underruns_{0}, starved_{0}, overruns_{0}, cuts_{0};
   // loudspeaker's thread
   bool began_ = false;
-  float gain_ = 0, step_ = 1, last_ = 0, decay_ = 0;
+  float gain_ = 0, step_ = 1, last_ = 0, tail_ = 0, decay_ = 0;
 };
 
 }  // namespace seehear

@@ -113,6 +113,27 @@ TEST(NobodyListensAndThenSomebodyDoes) {
   CHECK(cards.playback.underruns() == 0 && cards.silent == 0);
 }
 
+TEST(WhatPiledUpIsCutOutWithoutAClick) {
+  Playback playback;
+  CHECK_OK(playback.Prepare(16000, 160, 16000, true));
+  const std::vector<float> in(160, 0.5f);
+  std::vector<float> out(160);
+  double worst = 0, t = 0;
+  float last = 0;
+  for (int i = 0; i < 1000; ++i, t += 0.01) {
+    playback.Give(in.data(), t);
+    if (i > 400 && i < 415) continue;  // the loudspeaker's thread slept
+    playback.Take(out.data(), 160, 1, t + 0.001);
+    for (float x : out) {
+      worst = std::max(worst, static_cast<double>(std::abs(x - last)));
+      last = x;
+    }
+  }
+  CHECK(playback.cuts() == 1 && playback.underruns() == 0);
+  CHECK(playback.delay() < 0.03);
+  CHECK(worst < 0.05);
+}
+
 TEST(TheDelayIsNoMoreThanBlocksAndMarginAskFor) {
   Cards cards;
   CHECK_OK(cards.playback.Prepare(16000, 160, 16000, true));
