@@ -514,9 +514,8 @@ class LivePath:
     @property
     def counters(self) -> dict[str, int]:
         """hops; late_hops: work on them took longer than they are; overruns, lost_samples: no room before the enhancement;
-        underruns: the loudspeaker found too little, starved: and no microphone was there; cuts: it slept, and what had piled up was
-        left out; output_overruns: it took too
-        little; untapped_hops: `tap` came too late."""
+        underruns: the loudspeaker found too little, starved: and no microphone was there; cuts: it slept, and what had piled
+        up was left out; output_overruns: it took too little; untapped_hops: `tap` came too late."""
 
     @property
     def timings(self) -> dict[str, dict[str, float]]:

@@ -41,7 +41,9 @@ class SoundServer:
         self.socket = folder / "pulse.socket"
         (folder / ".asoundrc").write_text(_ALSA)
         self.config = folder / "pulse.pa"
-        self.config.write_text(_CONFIG.format(socket=self.socket, mic_rate=mic_rate, speaker_rate=speaker_rate))
+        self.config.write_text(
+            _CONFIG.format(socket=self.socket, mic_rate=mic_rate, speaker_rate=speaker_rate)
+        )
         self._processes: list[subprocess.Popen[bytes]] = []
         self._server: subprocess.Popen[bytes] | None = None
 

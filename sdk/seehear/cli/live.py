@@ -193,9 +193,10 @@ def _devices(arguments: argparse.Namespace) -> int:
 
         for kind, output in (("microphones", False), ("loudspeakers", True)):
             for card in sound_card.cards(output):
-                works: dict[str, list[int]] = {}
-                for rate, channels, samples in sound_card.forms(card, output):
-                    works.setdefault(f"{samples} x {channels}", []).append(rate)
+                works = [
+                    {"rate": rate, "channels": channels, "samples": samples}
+                    for rate, channels, samples in sound_card.forms(card, output)
+                ]
                 found[kind].append({"number": card.index, "name": card.name, "host": card.host, "default": card.default,
                                     "rate": card.rate, "works": works})  # fmt: skip
     except MissingExtraError as error:
@@ -206,14 +207,13 @@ def _devices(arguments: argparse.Namespace) -> int:
     for kind in ("microphones", "loudspeakers"):
         print(f"{kind}:")
         for card in found[kind]:
-            rates = sorted({rate for each in card["works"].values() for rate in each})
-            takes = (
-                f"{', '.join(map(str, rates))} Hz as {', '.join(card['works'])}"
-                if rates
-                else "nothing that is known here"
+            takes = ", ".join(f"{each['rate']} Hz" for each in card["works"])
+            first = card["works"][0] if card["works"] else {}
+            as_what = (
+                f" as {first['samples']} x {first['channels']}" if first else "nothing that is known here"
             )
             print(
-                f"  {card['number']:2} {card['name']} ({card['host']}){' [default]' * card['default']}: {takes}"
+                f"  {card['number']:2} {card['name']} ({card['host']}){' [default]' * card['default']}: {takes}{as_what}"
             )
         if not found[kind]:
             print("  none")

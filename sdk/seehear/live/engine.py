@@ -173,6 +173,7 @@ class LiveEnhancer:
             )
         self.enhancer = enhancer = Enhancer.load(rate=rate, block=_hop(self._loading, rate), **self._loading)
         enhancer.on_event = self._remember
+        self._apply()
         if vision is not None:
             enhancer._need_vision()
         if not self.speaker.rate:

@@ -11,10 +11,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
+from seehear.enhancer import MAX_RATE, MIN_RATE
 from seehear.errors import DeviceError, MissingExtraError, install
 from seehear.live.devices import Put, Take, WaitTake
 
@@ -58,11 +60,11 @@ def _pyaudio() -> Any:
     return pyaudio
 
 
-def _cards() -> Any:
-    """PortAudio, its list made anew where nobody uses it."""
+def _cards(anew: bool = False) -> Any:
+    """PortAudio; `anew`: with a new list of devices, where nobody uses it."""
     global _portaudio
     with _lock:
-        if not _users and _portaudio is not None:
+        if anew and not _users and _portaudio is not None:
             _portaudio.terminate()
             _portaudio = None
         if _portaudio is None:
@@ -104,7 +106,7 @@ def cards(output: bool) -> list[Card]:
         PyAudio is not installed.
     """
     with _lock:
-        audio = _cards()
+        audio = _cards(anew=True)
         key = "maxOutputChannels" if output else "maxInputChannels"
         try:
             chosen = (
@@ -149,29 +151,27 @@ def find_card(spec: str, output: bool) -> Card:
     raise DeviceError(f"{kind} {spec!r}: there is no such sound card, this computer has: {names}")
 
 
-def forms(card: Card, output: bool, rate: int | None = None) -> list[tuple[int, int, str]]:
-    """Rates, channels and kinds of samples ("int16", "float32") that a card takes, the best first."""
+def forms(card: Card, output: bool, rate: int | None = None) -> Iterator[tuple[int, int, str]]:
+    """The rates that a card takes, its own first, each with the first number of channels and kind of samples ("int16",
+    "float32") that work."""
     pyaudio = _pyaudio()
-    found: list[tuple[int, int, str]] = []
-    rates = (rate,) if rate else tuple(dict.fromkeys((card.rate, *RATES)))
-    with _lock:
-        audio = _cards()
-        for each in rates:
-            if not 8000 <= each <= 48000:
-                continue
-            for kind, code in (("int16", pyaudio.paInt16), ("float32", pyaudio.paFloat32)):
-                for channels in dict.fromkeys((1, min(2, card.channels), card.channels)):
-                    side = "output" if output else "input"
-                    asked = {
-                        f"{side}_device": card.index,
-                        f"{side}_channels": channels,
-                        f"{side}_format": code,
-                    }
-                    with suppress(ValueError), _quiet():
-                        if not audio.is_format_supported(each, **asked):
-                            continue
-                        found.append((each, channels, kind))
-    return found
+    side = "output" if output else "input"
+    kinds = (("int16", pyaudio.paInt16), ("float32", pyaudio.paFloat32))
+    for each in (rate,) if rate else dict.fromkeys((card.rate, *RATES)):
+        if not MIN_RATE <= each <= MAX_RATE:
+            continue
+        ways = product(dict.fromkeys((1, min(2, card.channels), card.channels)), kinds)
+        for channels, (kind, code) in ways:
+            asked = {f"{side}_device": card.index, f"{side}_channels": channels, f"{side}_format": code}
+            if _takes(each, asked):
+                yield each, channels, kind
+                break
+
+
+def _takes(rate: int, asked: dict[str, int]) -> bool:
+    with _lock, suppress(ValueError), _quiet():
+        return bool(_cards().is_format_supported(rate, **asked))
+    return False
 
 
 class _Stream:
@@ -189,15 +189,15 @@ class _Stream:
 
     def _choose(self) -> Card:
         card = find_card(self._device, self.output)
-        found = forms(card, self.output, self._asked)
-        if not found:
+        found = next(forms(card, self.output, self._asked), None)
+        if found is None:
             kind = "loudspeaker" if self.output else "microphone"
             wanted = f"{self._asked} Hz" if self._asked else "any of " + ", ".join(map(str, RATES)) + " Hz"
             raise DeviceError(
                 f"{kind} {card}: takes neither int16 nor float32 at {wanted} with 1 to {card.channels} channels; "
                 f"another program may be using it"
             )
-        self.rate, self.channels, kind = found[0]
+        self.rate, self.channels, kind = found
         self._dtype = np.dtype(kind)
         return card
 

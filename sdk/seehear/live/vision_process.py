@@ -22,6 +22,8 @@ LANDMARKS, PICTURE, STATUS = 1, 2, 3
 
 # seconds between two attempts to open a camera
 _AGAIN = 1.0
+# seconds from one search for a face to the next: nothing else waits for this process
+_SEARCH_PERIOD = 0.12
 # width and quality of a picture that is shown to people
 _SHOWN_WIDTH, _SHOWN_QUALITY = 320, 70
 
@@ -68,6 +70,7 @@ def main() -> None:
         cv2 = opencv()
         cv2.setNumThreads(1)
         tracker = FaceTracker.load(bundles.load(task["model"]))
+        tracker.search_period = _SEARCH_PERIOD
     except SeehearError as error:
         say(state="failed", reason=str(error))
         return
