@@ -14,13 +14,15 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from live.fake_devices import FakeMicrophone, FakeSpeaker
 
 from seehear import DeviceError, Enhancer, InputError, MediaError, OutputError, StateError
 from seehear.live import LiveEnhancer
 from seehear.media.audio_files import read_audio, to_int16
 from seehear.media.video_files import frames
 
-from .conftest import GONE, FakeMicrophone, FakeSpeaker
+#: Seconds at which nobody is in the pictures.
+GONE = (2.5, 4.5)
 
 Eventually = Callable[..., None]
 Devices = tuple[FakeMicrophone, FakeSpeaker]

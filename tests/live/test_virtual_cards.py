@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from .sound_server import MISSING, SoundServer
+from live.sound_server import MISSING, SoundServer
 
 correlate = pytest.importorskip("scipy.signal").correlate
 pytest.importorskip("pyaudio", reason="needs PyAudio")
