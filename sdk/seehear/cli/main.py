@@ -35,13 +35,14 @@ from seehear.errors import (
     install,
 )
 from seehear.files import STANDARD, is_stdout
-from seehear.media.audio_files import SoundStream, open_audio, read_audio
+from seehear.media.audio_files import SoundStream, open_audio
 from seehear.media.media_writers import Pictures, check_sound_output, sound_writer
 from seehear.report.progress import progress
 from seehear.sight.face_crops import opencv
 
 if TYPE_CHECKING:
     from seehear.enhancer import Enhancer
+    from seehear.report.plots import Spectrogram
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 # hops between two moves of the progress bar: half a second of sound
@@ -288,11 +289,9 @@ def _enhance_file(
     advance: Any,
 ) -> dict[str, Any]:
     """Enhance one file and write what was asked for; the report's keys are those of --json."""
-    from seehear.report.plots import Trace, plot
+    from seehear.report.plots import Spectrogram, Trace, plot
 
     trace = Trace() if arguments.plot else None
-    before: list[np.ndarray] = []
-    after: list[np.ndarray] = []
     count = seen = shown = length = 0
     gates = 0.0
     ended = False
@@ -304,7 +303,7 @@ def _enhance_file(
         for block in sound.blocks:
             length += len(block)
             if trace is not None:
-                before.append(block)
+                before.add(block)
             yield block
         ended = True
 
@@ -323,6 +322,7 @@ def _enhance_file(
             shown = now
 
     with open_audio(audio) as sound:
+        before, after = Spectrogram(sound.rate), Spectrogram(sound.rate)
         # what may be missing is looked for first: after minutes of work it would come too late
         images = None if arguments.audio_only else _pictures(enhancer, audio, video, sound)
         clean = _clean(arguments.clean, sound.rate) if arguments.clean else None
@@ -333,13 +333,10 @@ def _enhance_file(
             for piece in pieces:
                 write(piece)
                 if trace is not None:
-                    after.append(piece)
+                    after.add(piece)
     spent = time.perf_counter() - spent
     if trace is not None:
-        noisy, enhanced = np.concatenate(before), np.concatenate(after)
-        if clean is not None:
-            clean = np.pad(clean, (0, max(0, length - len(clean))))[:length]
-        plot(Path(arguments.plot), trace, enhancer, noisy, enhanced, sound.rate, clean)
+        plot(Path(arguments.plot), trace, enhancer, before, after, clean)
     return {
         "input": audio,
         "output": output,
@@ -391,11 +388,16 @@ def _check_twice(audio: str, otherwise: str) -> None:
         )
 
 
-def _clean(name: str, rate: int) -> np.ndarray:
-    clean = read_audio(name)
-    if clean.rate != rate:
-        raise MediaError(f"{name}: expected the rate of the input, {rate} Hz, got {clean.rate} Hz")
-    return clean.samples
+def _clean(name: str, rate: int) -> Spectrogram:
+    from seehear.report.plots import Spectrogram
+
+    levels = Spectrogram(rate)
+    with open_audio(name) as clean:
+        if clean.rate != rate:
+            raise MediaError(f"{name}: expected the rate of the input, {rate} Hz, got {clean.rate} Hz")
+        for block in clean.blocks:
+            levels.add(block)
+    return levels
 
 
 def _sentence(report: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 
 from seehear.demo.talking_head import FPS, RATE, SIDE, mouth_moves, talking_head
 from seehear.errors import MissingExtraError, install
-from seehear.media.audio_files import read_audio, write_wav
+from seehear.media.audio_files import at_rate, read_audio, write_wav
 from seehear.media.video_files import frames
 from seehear.report.metrics import si_sdr
 
@@ -116,7 +116,7 @@ def main(out: Path | str = "demo-out", video: Path | str | None = None, model: s
         As for reading media and loading a bundle; MissingExtraError where an extra is missing.
     """
     from seehear.enhancer import Enhancer
-    from seehear.report.plots import Trace, plot
+    from seehear.report.plots import Spectrogram, Trace, plot
 
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def main(out: Path | str = "demo-out", video: Path | str | None = None, model: s
     else:
         sound = read_audio(video)
         start = sound.start
-        noisy = _resample(sound.samples, sound.rate)
+        noisy = at_rate(sound, RATE)
     pictures = list(frames(video, start))
     trace = Trace()
     with Enhancer.load(model) as enhancer:
@@ -151,17 +151,10 @@ def main(out: Path | str = "demo-out", video: Path | str | None = None, model: s
             print(f"finding face and lips: {face_ms:.1f} ms per picture, beside the sound")
         for result in results:
             write_wav(out / f"{result.name.replace(' ', '_').replace('-', '_')}.wav", result.samples, RATE)
-        plot(out / "demo.png", trace, enhancer, noisy, results[-1].samples, RATE, clean)
+        sounds = [noisy, results[-1].samples, *([] if clean is None else [clean])]
+        plot(out / "demo.png", trace, enhancer, *(Spectrogram.of(sound, RATE) for sound in sounds))
     print(f"written to {out}/")
     return 0
-
-
-def _resample(samples: np.ndarray, rate: int) -> np.ndarray:
-    if rate == RATE:
-        return samples
-    from seehear._core import Resampler
-
-    return np.asarray(Resampler(rate, RATE).process(samples))
 
 
 def _table(results: list[Result], clean: np.ndarray | None) -> str:

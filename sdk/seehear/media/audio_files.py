@@ -141,15 +141,19 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[SoundStream]:
 
 def read_audio_at(path: str | os.PathLike[str], rate: int) -> np.ndarray:
     """Sound of a file as float32 [n] at another rate (both 8000..48000 Hz); errors as for `read_audio`."""
-    from seehear import _core
-
-    sound = read_audio(path)
-    if sound.rate == rate:
-        return sound.samples
     try:
-        resampler = _core.Resampler(sound.rate, rate)
+        return at_rate(read_audio(path), rate)
     except ValueError as error:
         raise MediaError(f"{os.fspath(path)}: {error}") from error
+
+
+def at_rate(sound: Sound, rate: int) -> np.ndarray:
+    """A sound as float32 [n] at another rate; ValueError if one of both is not within 8000..48000 Hz."""
+    from seehear import _core
+
+    if sound.rate == rate:
+        return sound.samples
+    resampler = _core.Resampler(sound.rate, rate)
     late = round(resampler.delay * rate / sound.rate)
     # the filter's delay is pushed out with silence at the end and cut off at the start
     tail = np.zeros(int(np.ceil(resampler.delay)) + 2, np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 from seehear.files import write_atomically
 from seehear.meeting.faces import FaceRecord
 from seehear.meeting.recording import Written
-from seehear.report.plots import check_plot, figure_class, spectrogram
+from seehear.report.plots import Spectrogram, check_plot, figure_class
 
 _COLOURS = (
     "tab:blue",
@@ -42,8 +42,8 @@ def plot(path: Path, faces: FaceRecord, written: Written) -> None:
     """
     kind = check_plot(path)
     sounds = {"before": written.before} | written.tracks
-    levels = {name: spectrogram(samples, written.rate) for name, samples in sounds.items()}
-    loud = float(np.percentile(levels["before"], 99.9))
+    levels = {name: Spectrogram.of(samples, written.rate).drawn() for name, samples in sounds.items()}
+    loud = float(np.percentile(levels["before"][0], 99.9))
     heights = [0.8 * faces.count, *[2] * len(sounds)]
     figure = figure_class()(figsize=(12, 0.6 + sum(heights)), layout="constrained")
     grid = figure.add_gridspec(len(heights), 2, width_ratios=[1, 12], height_ratios=heights)
@@ -55,11 +55,11 @@ def plot(path: Path, faces: FaceRecord, written: Written) -> None:
         beside.imshow(faces.thumbnails[face])
         beside.set(xticks=[], yticks=[])
         beside.set_ylabel(name, color=_COLOURS[face], fontweight="bold", rotation=0, labelpad=12)
-    for row, (name, level) in enumerate(levels.items(), 1):
+    for row, (name, (level, end)) in enumerate(levels.items(), 1):
         axis = figure.add_subplot(grid[row, 1], sharex=first)
         image = axis.imshow(
             level, origin="lower", aspect="auto", cmap="magma", vmin=loud - 60, vmax=loud,
-            extent=(0, written.seconds, 0, written.rate / 2000),
+            extent=(0, end, 0, written.rate / 2000),
         )  # fmt: skip
         axis.set(ylim=(0, min(8.0, written.rate / 2000)), ylabel=f"{name}, kHz")
         figure.colorbar(image, ax=axis, pad=0.01, label="dB")
