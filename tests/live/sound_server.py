@@ -63,7 +63,7 @@ class SoundServer:
             "--realtime=no", "--high-priority=no",
         )  # fmt: skip
         for _ in range(100):
-            if self._run("pactl", "info").returncode == 0:
+            if self.run("pactl", "info").returncode == 0:
                 break
             time.sleep(0.05)
         else:
@@ -108,7 +108,7 @@ class SoundServer:
             f"--device={device}", stdout=path.open("wb"),
         )  # fmt: skip
 
-    def _run(self, *command: str) -> subprocess.CompletedProcess[bytes]:
+    def run(self, *command: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(command, env=self.env, capture_output=True, timeout=10, check=False)
 
     def _popen(self, *command: str, **pipes: object) -> subprocess.Popen[bytes]:

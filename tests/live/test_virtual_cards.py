@@ -135,3 +135,42 @@ def test_a_sound_server_that_dies_costs_a_gap_and_no_restart(
         engine.kill()
         engine.wait()
         server.stop()
+
+
+def test_the_doctor_hears_the_loudspeaker_in_the_microphone(server: SoundServer) -> None:
+    # a cable from the loudspeaker to the microphone
+    module = server.run(
+        "pactl", "load-module", "module-loopback", "source=vspk.monitor", "sink=vmic", "latency_msec=20"
+    )
+    try:
+        time.sleep(0.5)
+        ended = seehear(server, "doctor", "--live", "--mic", "vin", "--speaker", "vout", "--json")
+    finally:
+        server.run("pactl", "unload-module", module.stdout.decode().strip())
+    findings = {finding["what"]: finding for finding in json.loads(ended.stdout)}
+    assert findings["microphone"]["level"] == findings["loudspeaker"]["level"] == "ok"
+    assert "every sample is 0" in findings["level"]["found"] or "dBFS" in findings["level"]["found"]
+    late = int(findings["loopback"]["found"].split()[4])
+    assert 10 < late < 900
+
+
+def test_the_doctor_says_what_is_muted_or_not_there(server: SoundServer) -> None:
+    ended = seehear(
+        server,
+        "doctor",
+        "--live",
+        "--mic",
+        "vin",
+        "--speaker",
+        "nosuch",
+        "--camera",
+        "/dev/video99",
+        "--json",
+    )
+    assert ended.returncode == 1
+    findings = {finding["what"]: finding for finding in json.loads(ended.stdout)}
+    assert "muted" in findings["level"]["found"] and "unmute" in findings["level"]["advice"]
+    assert (
+        "nosuch" in findings["loudspeaker"]["found"]
+        and "there is no /dev/video99" in findings["camera"]["found"]
+    )

@@ -117,6 +117,10 @@ def _doctor(args: argparse.Namespace) -> int:
         graph = next(iter(loaded.graphs.values()))
     named = boards.get_board(args.board) if args.board else None
     findings += doctor.diagnose(args.root, named, manifest, graph)
+    if args.live:
+        from seehear.live.doctor import examine
+
+        findings += examine(args.mic, args.speaker, args.camera, args.model)
     if args.json:
         _print_json([asdict(finding) for finding in findings])
     else:
@@ -173,4 +177,8 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         subparsers, "doctor", _doctor, "Say what is missing on this board, and why a delegate does not load."
     )
     options.add(parser, "model")
+    parser.add_argument(
+        "--live", action="store_true", help="try microphone, loudspeaker (a chirp is heard) and camera too"
+    )
+    options.add(parser, "mic", "speaker", "camera")
     chosen(parser)

@@ -24,12 +24,7 @@ def add_commands(commands: Any) -> None:
     """Adds `live` and `devices`."""
     live = commands.add_parser("live", help="microphone and camera in, clean voice out, until Ctrl-C")
     live.set_defaults(run=_live)
-    live.add_argument("--mic", default="default", metavar="D|FILE",
-                      help="sound card by number or part of its name, or a sound file (default: default)")  # fmt: skip
-    live.add_argument("--camera", metavar="D|FILE|URL|none",
-                      help="0, /dev/video0, a URL, a video file, module:name, or none (default)")  # fmt: skip
-    live.add_argument("--speaker", default="default", metavar="D|FILE|none",
-                      help="sound card, a .wav, .flac or .ogg to be written, or none (default: default)")  # fmt: skip
+    options.add(live, "mic", "camera", "speaker")
     options.add(live, "model", "key", "board", "delegate", "runtime", "floor-db", "visual-delay-ms", "json")
     live.add_argument("--strength", type=float, default=1.0, help="0 = untouched .. 1 = full (default)")
     live.add_argument(

@@ -42,6 +42,29 @@ OPTIONS: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = {
         ("--visual-delay-ms",),
         {"type": float, "help": "how old a picture is when it is used (default: as the model was made for)"},
     ),
+    "mic": (
+        ("--mic",),
+        {
+            "default": "default",
+            "metavar": "D|FILE",
+            "help": "sound card by number or part of its name, or a sound file (default: default)",
+        },
+    ),
+    "speaker": (
+        ("--speaker",),
+        {
+            "default": "default",
+            "metavar": "D|FILE|none",
+            "help": "sound card, a .wav, .flac or .ogg to be written, or none (default: default)",
+        },
+    ),
+    "camera": (
+        ("--camera",),
+        {
+            "metavar": "D|FILE|URL|none",
+            "help": "0, /dev/video0, a URL, a video file, module:name, or none (default)",
+        },
+    ),
     "floor-db": (("--floor-db",), {"type": float, "help": "least gain in dB (default: the model's)"}),
 }
 
