@@ -64,7 +64,7 @@ setup(
         "seehear.boards.data.families": "boards/families",
     },
     package_data={
-        "seehear": ["py.typed", "*.pyi", "models/*.seehear", "assets/*", "live/*.wav"],
+        "seehear": ["py.typed", "*.pyi", "models/*.seehear", "assets/*", "live/*.wav", "live/*.html", "live/*.css", "live/*.js"],
         "seehear.boards.data": ["*.toml"],
         "seehear.boards.data.families": ["*.toml"],
     },

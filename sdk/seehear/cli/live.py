@@ -37,6 +37,9 @@ def add_commands(commands: Any) -> None:
                       help="ask for a face where none is in sight (default: never)")  # fmt: skip
     live.add_argument("--language", choices=tuple(TEXTS), default="en", help="of the prompts (default: en)")
     live.add_argument("--voice", action="store_true", help="speak the prompts, over the sound")
+    live.add_argument("--monitor", type=int, nargs="?", const=8765, metavar="PORT",
+                      help="serve a page to watch and set it (default: at port 8765)")  # fmt: skip
+    live.add_argument("--token", help="what the page asks for (default: none on this computer, else made anew)")
     live.add_argument("--metrics", type=int, metavar="PORT",
                       help="serve the figures for Prometheus at http://127.0.0.1:PORT/metrics")  # fmt: skip
     live.add_argument("--bind", default=LOCAL, metavar="ADDRESS",
@@ -81,6 +84,11 @@ def _live(arguments: argparse.Namespace) -> int:
 
             server = stack.enter_context(MetricsServer(lambda: live.stats, arguments.metrics, arguments.bind))
             print(f"figures: {server.url}", file=sys.stderr, flush=True)
+        if arguments.monitor is not None:
+            from seehear.live.monitor import Monitor
+
+            page = stack.enter_context(Monitor(live, arguments.monitor, arguments.bind, arguments.token))
+            print(f"monitor: {page.url}", file=sys.stderr, flush=True)
         stack.enter_context(live)
         until = None if arguments.stop_after is None else time.monotonic() + arguments.stop_after
         with suppress(KeyboardInterrupt):  # the way to end it

@@ -57,8 +57,18 @@ def is_local(bind: str) -> bool:
 
 
 def url(listener: socket.socket, path: str = "/") -> str:
-    """What to type into a browser of this computer."""
+    """What to type into a browser."""
     host, port = listener.getsockname()[:2]
     if host in ("0.0.0.0", "::"):
-        host = socket.gethostname()
+        host = _outward()
     return f"http://[{host}]:{port}{path}" if ":" in host else f"http://{host}:{port}{path}"
+
+
+def _outward() -> str:
+    """The address of this computer by which it would reach others; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
