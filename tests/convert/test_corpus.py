@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seehear_convert import dsp
 from seehear_convert.data import corpus
 
 
@@ -81,6 +82,21 @@ def test_packs_of_fluent_and_synthetic_voices_are_read_by_corpus(tmp_path: Path)
         ("v000", "voices", "valid", True),
     ]
     assert clips[2].audio == str(tmp_path / "voices/v000/v000_00.ogg")
+
+
+def test_landmarks_that_a_pack_brings_are_kept_beside_those_of_the_tracker(tmp_path: Path) -> None:
+    (tmp_path / "av").mkdir()
+    (tmp_path / "av/index.csv").write_text(
+        "corpus,speaker,clip,split,licence,ship\nGRID,s1,a,train,CC BY 4.0,yes\nGRID,s1,b,train,CC BY 4.0,yes\n"
+    )
+    theirs, ours = np.random.default_rng(0).uniform(0, 160, (2, 25, 50, 2)).astype(np.float16)
+    np.savez(tmp_path / "av/landmarks.npz", **{"grid/s1/a": theirs})
+    clips = corpus.read_packs(tmp_path)
+    corpus.prepare(clips, tmp_path / "store", lambda _: np.zeros(16000, np.float32), lambda _: ours)
+    store = corpus.Store(tmp_path / "store")
+    assert set(store.lips) == {"av/grid/s1/a", "av/grid/s1/b"} and set(store.teacher) == {"av/grid/s1/a"}
+    np.testing.assert_allclose(store.teacher["av/grid/s1/a"], dsp.lip_distances(theirs), rtol=1e-5)
+    np.testing.assert_allclose(store.lips["av/grid/s1/a"], dsp.lip_distances(ours), rtol=1e-5)
 
 
 def test_a_clip_that_cannot_be_read_is_left_out_and_counted(

@@ -102,6 +102,35 @@ def test_no_lip_feature_comes_from_the_future(delay: float) -> None:
     assert not np.array_equal(before, after)
 
 
+def test_training_sees_faces_through_either_tracker_and_validation_through_ours(store: Path) -> None:
+    opened = Store(store)
+    ours = {k: np.full_like(d, 1.0) for k, d in opened.lips.items()}
+    opened.lips, opened.teacher, opened.imagined = ours, {k: 2 * d for k, d in ours.items()}, {}
+    seen = {}
+    for split in ("train", "valid"):
+        maker = mixtures.MixtureMaker(opened, split, 1.0, lips=True)
+        drawn = [maker.draw_face(np.random.default_rng(n)).distances for n in range(20)]
+        assert all(d is not None and np.ptp(d) == 0 for d in drawn)  # one track, one tracker
+        seen[split] = {float(d[0, 0]) for d in drawn if d is not None}
+    assert seen == {"train": {1.0, 2.0}, "valid": {1.0}}
+
+
+def test_voices_cut_close_pause_with_the_mouth_closed(store: Path) -> None:
+    opened = Store(store)
+    voices = [c for c in opened.clips if c.kind == "speech" and c.id not in opened.lips]
+    opened.imagined = {c.id: np.tile([[0.0], [1.0]], (38, 10)).astype(np.float32) for c in voices}
+    maker = mixtures.MixtureMaker(opened, "train", 4.0, lips=True, imagined=1.0)
+    shut = silent = 0
+    for n in range(20):
+        e = maker.draw_face(np.random.default_rng(n))
+        assert e.distances is not None and e.times is not None and (np.diff(e.times) > 0).all()
+        closed = np.convolve(np.abs(e.distances[:, 0]) < 0.1, np.ones(8), "valid") == 8
+        for t in e.times[:-7][closed]:
+            part = e.speech[int(t * 16000) + 640 : int(t * 16000) + 7 * 640]
+            shut, silent = shut + 1, silent + int(not part.any())
+    assert shut > 20 and silent == shut
+
+
 def test_competing_talkers_are_never_the_target(store: Path) -> None:
     maker = mixtures.MixtureMaker(Store(store), "train", 1.0, lips=True)
     for n in range(20):

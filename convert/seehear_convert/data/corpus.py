@@ -1,7 +1,8 @@
 """Corpora: readers of clip and noise layouts, and the prepared store the trainings read.
 
 A prepared store is a folder: ``audio.npy`` (all clips one after the other, int16, 16 kHz, zero-phase 60 Hz high-pass),
-``lips.npz`` (lip distances per clip with a face, at `IMAGE_RATE`, see dsp.lip_distances) and ``clips.json`` (one entry per clip).
+``lips.npz`` (lip distances per clip with a face, at `IMAGE_RATE`, see dsp.lip_distances, as our tracker sees them),
+``teacher_lips.npz`` (the same where a pack brings the landmarks of another) and ``clips.json`` (one entry per clip).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +41,10 @@ VIDEO_SUFFIXES = (".mp4", ".mpg", ".mpeg", ".mkv", ".webm", ".avi")
 
 @dataclass
 class Clip:
-    """One recording. ``kind`` is "speech" or "noise"; ``split`` "train", "valid" or "test*"."""
+    """One recording. ``kind`` is "speech" or "noise"; ``split`` "train", "valid" or "test*".
+
+    ``landmarks`` is a file of the teacher's landmarks, (images, 50, 2) at `IMAGE_RATE` under the clip's path in the pack.
+    """
 
     id: str
     kind: str
@@ -53,6 +58,7 @@ class Clip:
     ship: bool = False
     start: int = 0
     length: int = 0
+    landmarks: str = ""
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
@@ -68,12 +74,14 @@ def read_packs(root: Path) -> list[Clip]:
     """
     clips: list[Clip] = []
     if (root / "av/index.csv").exists():
+        marks = root / "av/landmarks.npz"
         for r in _rows(root / "av/index.csv"):
             folder = {"GRID": "grid", "GRID_HQ": "grid_hq"}[r["corpus"]]
             key = f"{folder}/{r['speaker']}/{r['clip']}"
             clips.append(
                 Clip(f"av/{key}", "speech", r["split"], r["speaker"], str(root / "av" / f"{key}.flac"),
-                     str(root / "av" / f"{key}.mp4"), "av", r["corpus"], r["licence"], r["ship"] == "yes")
+                     str(root / "av" / f"{key}.mp4"), "av", r["corpus"], r["licence"], r["ship"] == "yes",
+                     landmarks=str(marks) if marks.exists() else "")
             )  # fmt: skip
     for folder in ("speech", "fluent"):
         if (root / folder / "index.csv").exists():
@@ -251,6 +259,8 @@ def prepare(
     kept: list[Clip] = []
     sounds: list[NDArray[np.int16]] = []
     lips: dict[str, NDArray[np.float32]] = {}
+    teacher: dict[str, NDArray[np.float32]] = {}
+    marks = cache(np.load)
     failed = 0
     at = 0
     for clip in progress(clips, "prepare"):
@@ -263,6 +273,9 @@ def prepare(
                     np.save(temporary, track(clip.video).astype(np.float32))
                     os.replace(temporary, file)
                 lips[clip.id] = dsp.lip_distances(np.load(file)).astype(np.float32)
+            key = clip.id.removeprefix("av/")
+            if clip.landmarks and key in marks(clip.landmarks):
+                teacher[clip.id] = dsp.lip_distances(marks(clip.landmarks)[key]).astype(np.float32)
         except (OSError, ValueError, MediaError) as error:
             failed += 1
             print(f"left out {clip.id}: {error}")
@@ -276,8 +289,9 @@ def prepare(
         raise ValueError("not one clip could be read; see the messages above")
     np.save(out / "audio.tmp.npy", np.concatenate(sounds))
     np.savez_compressed(out / "lips.tmp.npz", **lips)  # type: ignore[arg-type]
+    np.savez_compressed(out / "teacher_lips.tmp.npz", **teacher)  # type: ignore[arg-type]
     (out / "clips.tmp.json").write_text(json.dumps([asdict(c) for c in kept]), encoding="utf-8")
-    for name in ("audio.npy", "lips.npz", "clips.json"):
+    for name in ("audio.npy", "lips.npz", "teacher_lips.npz", "clips.json"):
         stem, suffix = name.rsplit(".", 1)
         os.replace(out / f"{stem}.tmp.{suffix}", out / name)
     return {"clips": len(kept), "left_out": failed, "minutes": at // RATE // 60}
@@ -292,6 +306,7 @@ class Store:
         self.audio: NDArray[np.int16] = np.load(folder / "audio.npy", mmap_mode="r")
         self.clips = [Clip(**c) for c in json.loads((folder / "clips.json").read_text(encoding="utf-8"))]
         self.lips = self._arrays(folder / "lips.npz")
+        self.teacher = self._arrays(folder / "teacher_lips.npz")
         self.imagined = self._arrays(folder / "imagined_lips.npz")
 
     @staticmethod

@@ -73,8 +73,8 @@ def _by_label(clips: list[Clip], weights: dict[str, float]) -> tuple[list[list[C
 class MixtureMaker:
     """Draws mixtures from a store.
 
-    A corpus of voices without a face and a kind of noise are drawn in proportion to the root of their minutes, a kind of noise
-    times its weight in ``noise_weights``: neither the largest corpus nor the longest recordings fill the set.
+    A corpus of voices without a face and a kind of noise are drawn in proportion to the root of their minutes, times their weight
+    in ``voice_weights`` and ``noise_weights`` (1 where not named): neither the largest corpus nor the longest recordings fill the set.
     ``lips`` = True draws targets with lips only: of talkers with a face, and for a share ``imagined`` of the targets of voices
     whose lips are imagined (imagined_lips.py), if the store has them. A talker with a face is drawn in proportion to his number
     of clips to the power .35 times his weight in ``talker_weights`` (1 where not named). ``rivals`` is the share of other
@@ -90,11 +90,15 @@ class MixtureMaker:
         ship_only: bool = True,
         imagined: float = 0.0,
         noise_weights: dict[str, float] | None = None,
+        voice_weights: dict[str, float] | None = None,
         talker_weights: dict[str, float] | None = None,
         rivals: float = 0.3,
     ) -> None:
         self.store = store
         self.imagined = imagined if store.imagined else 0.0
+        # Two trackers err in two ways: what both see is the mouth. The product has one, and so have validation mixtures.
+        tracked = store.imagined | store.lips
+        self.seen = [tracked, tracked | store.teacher] if split == "train" else [tracked]
         self.n = int(seconds * RATE)
         self.lips = lips
         self.rivals = rivals
@@ -117,7 +121,7 @@ class MixtureMaker:
             if not c.talker.endswith("unlabelled"):
                 self.same_voice.setdefault(c.talker, []).append(c)
         self.same_voice |= by_talker
-        self.by_corpus, self.corpus_p = _by_label(self.voices, {})
+        self.by_corpus, self.corpus_p = _by_label(self.voices, voice_weights or {})
         self.noise = store.select("noise", split, ship_only)
         self.by_label, self.label_p = _by_label(self.noise, noise_weights or {})
         if not self.noise or not speech:
@@ -247,23 +251,35 @@ class MixtureMaker:
         return total, "talker" if count == 1 else "babble"
 
     def _face_track(self, rng: np.random.Generator) -> tuple[F32, F32, F32, str]:
-        """Speech (n,), lip distances and image times of one talker: excerpts of 1 to 2.5 s joined, never whole clips."""
+        """Speech (n,), lip distances and image times of one talker: excerpts of 1 to 2.5 s joined, never whole clips.
+
+        Lips are those of our tracker or, for half of the tracks where the store has them, the teacher's. Corpora without a face
+        are cut close to the voice: there, half of the excerpts are followed by a pause with the mouth closed.
+        """
         clip = self._face(rng)
         if rng.random() < self.imagined:
             clip = self._voice(rng)
+        seen = self.seen[int(rng.integers(len(self.seen)))]
         sounds: list[F32] = []
         distances: list[F32] = []
         times: list[F32] = []
         at = 0.0
         while at * RATE < self.n:
             x, start = self._piece(clip, int(rng.uniform(1.0, 2.5) * RATE), rng)
-            d = self.store.lips[clip.id] if clip.id in self.store.lips else self.store.imagined[clip.id]
+            d = seen[clip.id]
             image_t = np.arange(len(d)) / IMAGE_RATE - start
             inside = (image_t >= 0) & (image_t < len(x) / RATE)
             sounds.append(x)
             distances.append(d[inside])
             times.append((image_t[inside] + at).astype(np.float32))
             at += len(x) / RATE
+            if clip.id in self.store.imagined and rng.random() < 0.5:
+                images = int(rng.integers(8, 30))
+                shut = d[np.argsort(d[:, 0])[: max(1, len(d) // 20)]].mean(axis=0)
+                sounds.append(np.zeros(images * RATE // 25, np.float32))
+                distances.append(shut + rng.choice([0.002, 0.01]) * rng.standard_normal((images, d.shape[1])))
+                times.append((np.arange(images) / IMAGE_RATE + at).astype(np.float32))
+                at += images / IMAGE_RATE
             same = self.same_voice.get(clip.talker, [clip])
             clip = same[int(rng.integers(len(same)))]
         return np.concatenate(sounds)[: self.n], np.concatenate(distances), np.concatenate(times), clip.talker

@@ -52,6 +52,7 @@ class Config:
     pool: int = 300
     talker_weights: dict[str, float] = field(default_factory=dict)
     rivals: float = 0.45
+    voice_weights: dict[str, float] = field(default_factory=dict)
     noise_weights: dict[str, float] = field(
         default_factory=lambda: {"music": 3, "cafe_restaurant": 2, "crowd_babble": 2, "street_traffic": 2}
     )

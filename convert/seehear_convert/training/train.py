@@ -48,6 +48,7 @@ class BatchMaker:
             lips=net != "audio",
             ship_only=config.ship_only,
             noise_weights=config.noise_weights,
+            voice_weights=config.voice_weights,
             **gate_only,
         )
 
