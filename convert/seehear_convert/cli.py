@@ -1,4 +1,4 @@
-"""`seehear-convert`: prepare | train | quantize | evaluate | bundle | compile | card | mixtures | separation; resumable."""
+"""`seehear-convert`: prepare | train | average | quantize | evaluate | bundle | compile | card | mixtures | separation."""
 
 from __future__ import annotations
 
@@ -115,6 +115,19 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     with _Steps() as progress:
         start = args.start / f"{args.net}.keras" if args.start else None
         return train(args.net, config, args.store, args.run, args.workers, progress, start)
+
+
+def _average(args: argparse.Namespace) -> dict[str, Any]:
+    from .training.train import average
+
+    parts = {}
+    for part in args.parts:
+        folder, _, share = part.rpartition("=")
+        try:
+            parts[Path(folder)] = float(share)
+        except ValueError:
+            raise ValueError(f"{part!r}: expected a run folder and its share, as in runs/a=0.5") from None
+    return average(args.net, parts, args.run)
 
 
 def _quantize(args: argparse.Namespace) -> dict[str, Any]:
@@ -266,6 +279,12 @@ def parser() -> argparse.ArgumentParser:
     add(p, "config", "steps")
     add(p, "workers", default=1)
     p.add_argument("--from", dest="start", type=Path, help="run folder whose weights a new run begins with")
+
+    p = commands.add_parser("average", help="the mean of the weights that several runs gave one net")
+    p.set_defaults(run_command=_average)
+    p.add_argument("parts", nargs="+", metavar="RUN=SHARE", help="run folders, each with its share")
+    p.add_argument("--net", choices=NETS[1:], required=True)
+    p.add_argument("--run", type=Path, required=True, help="folder of the run that gets it")
 
     p = commands.add_parser("imagine", help="lips for the voices without a face, before the gate is trained")
     p.set_defaults(run_command=_imagine)

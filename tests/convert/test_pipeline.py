@@ -15,7 +15,7 @@ pytest.importorskip("tensorflow")
 
 import keras
 
-from seehear_convert import dsp
+from seehear_convert import cli, dsp
 from seehear_convert.data.corpus import Store
 from seehear_convert.export import bundle, quantize
 from seehear_convert.training import train
@@ -166,6 +166,37 @@ def test_weights_of_another_shape_are_refused(store: Path, run: Path, tmp_path: 
     wider.audio_units = [12, 8]
     with pytest.raises(ValueError, match=r"audio\.keras: expected the layers of this config"):
         train.train("audio", wider, store, tmp_path, start=run / "audio.keras")
+
+
+def test_the_mean_of_two_runs_is_theirs_by_share_and_goes_into_the_history(
+    store: Path, run: Path, tmp_path: Path
+) -> None:
+    other, mean = tmp_path / "other", tmp_path / "mean"
+    shutil.copytree(run, other, ignore=shutil.ignore_patterns("pool"))
+    model = keras.models.load_model(other / "audio.keras", compile=False)
+    model.set_weights([w + 1 for w in model.get_weights()])
+    model.save(other / "audio.keras")
+    assert cli.main(["average", "--net", "audio", "--run", str(mean), f"{run}=1", f"{other}=3"]) == 0
+    first, both = (quantize.load_nets(folder)[2]["audio"] for folder in (run, mean))
+    np.testing.assert_allclose(both.head_w, first.head_w + 0.75, atol=1e-6)
+    assert json.loads((mean / "history.json").read_text())[-1]["average"] == {run.name: 1.0, "other": 3.0}
+
+
+def test_runs_that_do_not_belong_together_have_no_mean(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(run, tmp_path / "other", ignore=shutil.ignore_patterns("pool"))
+    stats = json.loads((run / "stats.json").read_text())
+    stats["features"]["mean"][0] += 1
+    (tmp_path / "other/stats.json").write_text(json.dumps(stats))
+    for parts, sentence in (
+        ([f"{run}=1", f"{tmp_path / 'other'}=1"], "its layers or statistics are not those of the first"),
+        ([f"{run}=1", f"{tmp_path}=1"], "holds no audio.keras"),
+        ([f"{run}=-1"], "a positive share each"),
+        ([str(run)], "expected a run folder and its share"),
+    ):
+        assert cli.main(["average", "--net", "audio", "--run", str(tmp_path / "mean"), *parts]) == 1
+        assert sentence in capsys.readouterr().err
 
 
 def test_caution_lowers_the_gate_and_nothing_else(run: Path) -> None:

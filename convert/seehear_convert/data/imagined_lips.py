@@ -3,8 +3,8 @@
 Few talkers have a face in the training packs. A gate that has only heard those few takes every other voice for noise,
 whatever its lips do. So the movement of lips is imagined for the many voices: a small bidirectional GRU, trained on the
 talkers with a face, predicts the lip distances from clean speech, and the error it makes on a real clip, drawn at random,
-is added in part (`ERROR`), so that imagined lips tell no more about the sound than real ones do. They are for the gate's training, in which the
-lip net learns on; by itself the lip net sees real lips alone.
+is added in part (`ERROR`), so that imagined lips tell no more about the sound than real ones do. They are for the gate's
+training, in which the lip net may learn on; by itself the lip net sees real lips alone.
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ def imagine(
         noise = np.concatenate([errors[int(n)] for n in rng.integers(len(errors), size=len(d) // 50 + 1)])[
             : len(d)
         ]
-        lips[clip.id] = (d[: len(noise)] + ERROR * noise + rest[int(rng.integers(len(rest)))]).astype(np.float32)
+        lips[clip.id] = (d[: len(noise)] + ERROR * noise + rest[int(rng.integers(len(rest)))]).astype(
+            np.float32
+        )
     temporary = store_folder / "imagined.tmp.npz"
     np.savez_compressed(temporary, **lips)  # type: ignore[arg-type]
     os.replace(temporary, store_folder / FILE)

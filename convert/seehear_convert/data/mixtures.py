@@ -74,7 +74,8 @@ class MixtureMaker:
     """Draws mixtures from a store.
 
     A corpus of voices without a face and a kind of noise are drawn in proportion to the root of their minutes, times their weight
-    in ``voice_weights`` and ``noise_weights`` (1 where not named): neither the largest corpus nor the longest recordings fill the set.
+    in ``voice_weights`` and ``noise_weights`` (1 where not named): neither the largest corpus nor the longest recordings fill
+    the set.
     ``lips`` = True draws targets with lips only: of talkers with a face, and for a share ``imagined`` of the targets of voices
     whose lips are imagined (imagined_lips.py), if the store has them. A talker with a face is drawn in proportion to his number
     of clips to the power .35 times his weight in ``talker_weights`` (1 where not named). ``rivals`` is the share of other

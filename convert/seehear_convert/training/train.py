@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing as mp
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -415,3 +416,42 @@ def train(
     leg = {"net": net, "first": first, "last": total, "learning_rate": config.learning_rate}
     _remember(run, leg | ({"from": start.parent.name} if start else {}))
     return {"net": net, "steps": total, "valid": log[-1]["valid"] if log else None}
+
+
+def average(net: str, parts: dict[Path, float], run: Path) -> dict[str, Any]:
+    """Write ``run/<net>.keras``, the mean of the weights that other runs gave the same net; ``parts`` tells each one's share.
+
+    A net that learnt on from another lies in the same valley: between the two, what the first knew and what the second learnt
+    are both kept. Config, statistics and history of a new ``run`` are those of the last part.
+
+    Raises
+    ------
+    ValueError
+        A run lacks the net, its layers or statistics are others, or the shares are not positive.
+    """
+    import keras
+
+    if not parts or min(parts.values()) <= 0:
+        raise ValueError(f"average: expected runs with a positive share each, got {list(parts.values())}")
+    total = sum(parts.values())
+    mean: list[F32] = []
+    stats = None
+    for folder, share in parts.items():
+        if not (folder / f"{net}.keras").exists():
+            raise ValueError(f"{folder} holds no {net}.keras: name run folders of finished trainings")
+        model = keras.models.load_model(folder / f"{net}.keras", compile=False)
+        weights = [share / total * np.asarray(w) for w in model.get_weights()]
+        own = json.loads((folder / "stats.json").read_text(encoding="utf-8"))["features"]
+        if mean and ([w.shape for w in weights] != [w.shape for w in mean] or own != stats):
+            raise ValueError(
+                f"{folder}: its layers or statistics are not those of the first run; average one family"
+            )
+        mean, stats = [a + b for a, b in zip(mean, weights, strict=True)] if mean else weights, own
+    model.set_weights(mean)
+    run.mkdir(parents=True, exist_ok=True)
+    for name in ("config.json", "stats.json", "history.json"):
+        if (folder / name).exists() and not (run / name).exists():
+            shutil.copy(folder / name, run)
+    model.save(run / f"{net}.keras")
+    _remember(run, {"net": net, "average": {folder.name: share for folder, share in parts.items()}})
+    return {"net": net, "runs": len(parts)}
