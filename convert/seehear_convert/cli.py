@@ -283,8 +283,7 @@ def parser() -> argparse.ArgumentParser:
     p = commands.add_parser("average", help="the mean of the weights that several runs gave one net")
     p.set_defaults(run_command=_average)
     p.add_argument("parts", nargs="+", metavar="RUN=SHARE", help="run folders, each with its share")
-    p.add_argument("--net", choices=NETS[1:], required=True)
-    p.add_argument("--run", type=Path, required=True, help="folder of the run that gets it")
+    add(p, "net", "run", required=True)
 
     p = commands.add_parser("imagine", help="lips for the voices without a face, before the gate is trained")
     p.set_defaults(run_command=_imagine)
