@@ -434,13 +434,13 @@ def average(net: str, parts: dict[Path, float], run: Path) -> dict[str, Any]:
     if not parts or min(parts.values()) <= 0:
         raise ValueError(f"average: expected runs with a positive share each, got {list(parts.values())}")
     total = sum(parts.values())
-    mean: list[F32] = []
+    mean: list[NDArray[np.floating]] = []
     stats = None
     for folder, share in parts.items():
         if not (folder / f"{net}.keras").exists():
             raise ValueError(f"{folder} holds no {net}.keras: name run folders of finished trainings")
         model = keras.models.load_model(folder / f"{net}.keras", compile=False)
-        weights = [share / total * np.asarray(w) for w in model.get_weights()]
+        weights = [np.float32(share / total) * np.asarray(w, np.float32) for w in model.get_weights()]
         own = json.loads((folder / "stats.json").read_text(encoding="utf-8"))["features"]
         if mean and ([w.shape for w in weights] != [w.shape for w in mean] or own != stats):
             raise ValueError(
