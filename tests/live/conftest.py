@@ -16,6 +16,14 @@ from seehear.media.audio_files import write_wav
 SECONDS, GONE = 6.0, (2.5, 4.5)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def directly() -> Iterator[None]:
+    """No proxy between the tests and this computer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("no_proxy", "*")
+        yield
+
+
 @pytest.fixture(scope="session")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Something with a voice's ups and downs, six seconds."""

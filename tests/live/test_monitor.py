@@ -65,7 +65,7 @@ def address(monitor: Monitor, token: str | None = None) -> str:
 
 
 def client(monitor: Monitor, **more: Any) -> ClientConnection:
-    return connect(address(monitor), open_timeout=60, **more)
+    return connect(address(monitor), open_timeout=60, close_timeout=1, **more)
 
 
 def said(socket: ClientConnection, kind: str = "stats") -> dict[str, Any]:
@@ -387,6 +387,26 @@ def test_a_slow_client_loses_columns_and_nothing_grows() -> None:
         sending.cancel()
 
     asyncio.run(run())
+
+
+def test_a_page_that_reads_no_more_costs_the_others_nothing(
+    monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # pictures so large that what the network holds is soon full
+    pictures = property(lambda _: bytes(bytearray(300_000)))
+    with client(monitor) as good, client(monitor) as stuck:
+        stuck.send('{"picture": true}')
+        until(stuck, picture=True)
+        monkeypatch.setattr(LiveEnhancer, "picture", pictures)
+        for _ in range(1000):
+            message = good.recv(timeout=60)
+            if any(each.dropped > 10 for each in monitor._clients):
+                break
+        assert sorted(each.dropped > 0 for each in monitor._clients) == [False, True]
+        assert all(len(each._waiting) <= 24 for each in monitor._clients)
+        while not isinstance(message, bytes):
+            message = good.recv(timeout=60)
+        assert said(good)["dropped"] == 0
 
 
 def test_who_watches_changes_no_sample(tmp_path: Path) -> None:

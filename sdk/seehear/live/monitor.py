@@ -133,6 +133,7 @@ class Monitor:
                 ),
                 log_config=None, log_level="critical", access_log=False, lifespan="off", http="h11", loop="asyncio",
                 ws="websockets-sansio", ws_max_size=_MOST_BYTES, ws_ping_interval=_PATIENCE, ws_ping_timeout=_PATIENCE,
+                ws_per_message_deflate=False,
                 server_header=False, limit_concurrency=64, timeout_keep_alive=5, timeout_graceful_shutdown=1,
             )
         )  # fmt: skip
