@@ -103,6 +103,7 @@ def test_the_switch_and_the_slider_set_the_engine(desk: Browser, live: LiveEnhan
             desk.until(f"{text('status')} !== 'connecting'")
             while live.mode != mode:
                 assert not live.wait(0.02)
+            desk.until(f"({text('face')} === 'not looked at') === {str(mode == 'audio-only').lower()}")
         desk.value("""(() => {
           const slider = document.querySelector('[name=strength]');
           slider.value = 40;

@@ -121,7 +121,7 @@ export function mount(root) {
 
   // --- what is drawn with every picture of the screen ---
 
-  let last = performance.now(), owed = 0;
+  let last = performance.now(), came = last, owed = 0;
   const meters = { before: new Meter(at["level-before"], at["db-before"]), after: new Meter(at["level-after"], at["db-after"]) };
   let taken = null;
 
@@ -129,7 +129,11 @@ export function mount(root) {
     requestAnimationFrame(draw);
     const spent = Math.min(0.5, (now - last) / 1000);
     last = now;
-    if (!hello || !coming.length) return;
+    if (!hello || !coming.length) {
+      if (now - came > 500) for (const meter of Object.values(meters)) meter.rest();
+      return;
+    }
+    came = now;
     // a little faster while more waits than should, slower while less
     owed += (spent / hello.step) * Math.min(4, Math.max(0.5, coming.length / AHEAD));
     const due = coming.length > 100 ? coming.length : Math.min(coming.length, Math.floor(owed));
@@ -213,8 +217,9 @@ export function mount(root) {
     const lost = stats.overruns + stats.underruns + stats.xruns;
     number(at.lost, String(lost), "");
     at.lost.classList.toggle("bad", lost > 0);
-    at.face.dataset.face = stats.face;
-    at.face.textContent = camera ? (FACES[stats.face] ?? stats.face) : "sound alone";
+    const looks = camera && stats.mode !== "audio-only";
+    at.face.dataset.face = looks ? stats.face : "none";
+    at.face.textContent = looks ? (FACES[stats.face] ?? stats.face) : camera ? "not looked at" : "sound alone";
     at.camera.textContent = camera
       ? `${base(camera.name)} is ${camera.state}${camera.size ? `, ${camera.size.join(" x ")}` : ""}, used ${stats.visual_delay_ms} ms old`
       : "no camera";
@@ -312,6 +317,12 @@ class Meter {
       this.peak = db;
       this.since = performance.now();
     }
+  }
+
+  rest() {
+    this.peak = -100;
+    this.add(-100);
+    this.draw();
   }
 
   draw() {
