@@ -1,12 +1,14 @@
 """What `seehear meeting` is worth: composed meetings of two and three faces, scored.
 
     python benchmarks/meeting.py --data DATA [--two N] [--three N] [--only GROUP ...] [--json OUT.json] [--write DIR]
-    python benchmarks/meeting.py --data DATA --choose
+    python benchmarks/meeting.py --data DATA --choose [--two N]
+    python benchmarks/meeting.py --data DATA --looks
 
 DATA holds `av/` (GRID) and `strangers/`, each a folder of .mp4 and .flac with an `index.csv` (docs/meeting.md). A meeting is ten
 seconds: the talkers' pictures side by side, their voices summed at equal level, each speaking in phrases with pauses of its own,
 so that they often speak at once; pink noise 25 dB below. In its pauses a face shows the longest silence of its clip, to and fro.
-Seeds are fixed. `--choose` fits what the time line is made of to validation clips, and prints it. `--write` leaves the first
+Seeds are fixed. `--choose` fits what the time line is made of to N validation meetings and prints it, `--looks`
+prints how much alike training and validation faces look. `--write` leaves the first
 meeting of each group in DIR, as a video with sound.
 """
 
@@ -33,7 +35,9 @@ from seehear.meeting import FaceRecord, MeetingEnhancer, Timeline, Turn, watch
 from seehear.meeting.activity import UNSEEN
 from seehear.meeting.recording import tracks_of
 from seehear.report.metrics import si_sdr
+from seehear.sight.face_looks import alike, looks
 from seehear.sight.face_tracker import FaceTracker
+from seehear.sight.several_faces import TRIAL
 
 RATE, FPS, SECONDS, SIDE = 16000, 25, 10.0, 240
 STEP = RATE // FPS  # samples of a picture
@@ -403,6 +407,46 @@ def choose(data: Path, tracker: FaceTracker, meetings: int) -> None:
     print(f"BEGIN, END = {begin:.1f}, {end:.1f}: error {100 * least:.1f} % without a collar")
 
 
+def likeness(data: Path, tracker: FaceTracker) -> None:
+    """Print how much alike looks are, as `SeveralFaces` compares them, within and between talkers of GRID; up to four clips of a
+    sitting, the views of its first half against those of the second."""
+    random = np.random.default_rng(0)
+    views: list[tuple[str, Path, list[np.ndarray], list[np.ndarray]]] = []
+    for split in ("train", "valid"):
+        for name, own in clips(data, split).items():
+            for at in random.permutation(len(own))[:4]:
+                tracker.reset()
+                found = []
+                for t, image in frames(own[at].video):
+                    points = tracker.track(image, t)
+                    if points is not None:
+                        found.append(looks(image, points))
+                means = [
+                    np.mean(found[n : n + TRIAL], axis=0) for n in range(0, len(found) - TRIAL + 1, TRIAL)
+                ]
+                views.append(
+                    (name.rstrip("'"), own[at].video, means[: len(means) // 2], means[len(means) // 2 :])
+                )
+    pairs: dict[str, list[float]] = {
+        "one talker, one clip": [],
+        "one talker, two clips": [],
+        "two talkers": [],
+    }
+    for a, clip, known, _ in views:
+        for b, other, _, new in views:
+            kind = (
+                "one talker, one clip"
+                if clip == other
+                else "one talker, two clips"
+                if a == b
+                else "two talkers"
+            )
+            pairs[kind] += [max(alike(k, n) for k in known) for n in new if known]
+    for kind, values in pairs.items():
+        spots = " ".join(f"{v:.3f}" for v in np.percentile(values, [0, 1, 5, 50, 95, 99, 100]))
+        print(f"{kind:22} n {len(values):6}  min, 1, 5, 50, 95, 99 %, max: {spots}")
+
+
 def main() -> int:
     """See the top of the file."""
     parser = argparse.ArgumentParser(
@@ -413,12 +457,16 @@ def main() -> int:
     parser.add_argument("--three", type=int, default=12, help="of three")
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--choose", action="store_true", help="fit the time line to validation clips instead")
+    parser.add_argument("--looks", action="store_true", help="print how much alike faces look instead")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--write", type=Path, help="leave the first meeting of each kind in this folder")
     args = parser.parse_args()
 
     cv2.setNumThreads(1)
     tracker = FaceTracker.load(bundle.load("default"))
+    if args.looks:
+        likeness(args.data, tracker)
+        return 0
     if args.choose:
         choose(args.data, tracker, args.two)
         return 0

@@ -7,6 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from seehear.bundle import Bundle
+from seehear.errors import InputError
+from seehear.meeting import MeetingEnhancer
 from seehear.meeting.activity import UNSEEN, Activity, Loudness
 from seehear.meeting.timeline import LEAST, PAUSE, Timeline, Turn, as_json, as_rttm, json_text, names
 
@@ -81,6 +84,27 @@ def test_moving_lips_a_loud_track_and_an_open_lip_mask_each_speak_for_speech(wha
         return said
 
     assert activity(True) > activity(False) + 0.3
+
+
+def test_garbage_in_sound_and_landmarks_does_not_stay(model: Bundle) -> None:
+    random = np.random.default_rng(0)
+    mesh = random.uniform(20, 140, (468, 3)).astype(np.float32)
+    noise = (0.01 * random.standard_normal(32000)).astype(np.float32)
+    with MeetingEnhancer(model, faces=2) as clean, MeetingEnhancer(model, faces=2) as dirty:
+        dirty.process(np.array([np.nan, np.inf, -np.inf, 1e30] * 40, np.float32))
+        clean.process(np.zeros(160, np.float32))
+        for n, begin in enumerate(range(0, 32000, 640)):
+            for enhancer in (clean, dirty):
+                moved = mesh + 0.1 * n
+                enhancer.see(np.full((50, 2), np.nan) if n == 5 else moved, n / 25, 0)
+                tracks, joint = enhancer.process(noise[begin : begin + 640])
+                assert np.isfinite(tracks).all() and np.isfinite(joint).all()
+        assert np.isfinite(dirty.activities).all() and dirty.activities[1] == UNSEEN
+        assert dirty.seen == clean.seen == [True, False]
+        with pytest.raises(InputError, match="block: expected float32"):
+            dirty.process(np.zeros(10))
+        with pytest.raises(InputError, match="face: expected a number from 0 to 1"):
+            dirty.see(None, 1.0, 2)
 
 
 def test_loudness_holds_the_loud_sound_and_forgets_it_slowly() -> None:

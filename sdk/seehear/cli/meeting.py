@@ -38,23 +38,23 @@ def _meeting(arguments: argparse.Namespace) -> int:
             advance(now - shown)
             shown = now
 
-        faces = meeting.look(
+        with meeting.look(
             arguments.input,
             arguments.cameras,
             arguments.max_faces,
             arguments.model,
             lambda share: move(share, 0, _LOOKING),
-        )
-        written = meeting.write(
-            arguments.input,
-            faces,
-            arguments.out,
-            meeting.choose(speakers, faces),
-            arguments.model,
-            move,
-            keep=arguments.plot is not None,
-            solo=arguments.solo,
-        )
+        ) as faces:
+            written = meeting.write(
+                arguments.input,
+                faces,
+                arguments.out,
+                meeting.choose(speakers, faces),
+                arguments.model,
+                move,
+                keep=arguments.plot is not None,
+                solo=arguments.solo,
+            )
     if arguments.plot:
         plot(Path(arguments.plot), faces, written)
     report = written.timeline | {

@@ -11,6 +11,7 @@ import numpy as np
 from seehear.bundle import Bundle
 from seehear.enhancer import Enhancer
 from seehear.errors import InputError
+from seehear.landmarks import LANDMARKS
 from seehear.meeting.activity import HOPS, UNSEEN, Activity, Loudness
 from seehear.meeting.solo import AROUND, Solo
 from seehear.meeting.timeline import Timeline, Turn
@@ -64,10 +65,9 @@ class MeetingEnhancer:
         self.measures = [Activity() for _ in range(faces)]
         self._loudness = Loudness()
         self._hop = self._rows.frame_length
-        self._heard, self._squares = (
-            0,
-            np.zeros(1 + faces),
-        )  # of this hop: samples, and squares of input and rows
+        # of this hop: samples, and their squares in the input and in every row
+        self._heard = 0
+        self._squares = np.zeros(1 + faces)
         hop = self._rows.bundle.hop / self._rows.bundle.rate
         self._behind = HOPS / 2 * hop
         self._solo: Solo | None = None
@@ -98,10 +98,13 @@ class MeetingEnhancer:
         return self._rows
 
     def see(self, points: np.ndarray | None, t: float, face: int) -> bool:
-        """The landmarks of a face in a picture, or None; as `Enhancer.see_landmarks`, but from the thread of `process`."""
+        """The landmarks of a face in a picture, (50, 2) or a face mesh, or None; as `Enhancer.see_landmarks`, but from the thread
+        of `process`."""
         taken = self._rows.see_landmarks(points, t, face)
         if self._joint is not None:
             self._joint.see_landmarks(points, t, face)
+        if points is not None and len(points) != len(LANDMARKS):
+            points = np.asarray(points)[list(LANDMARKS), :2]
         self.measures[face].see(points, t)
         return taken
 
@@ -142,6 +145,7 @@ class MeetingEnhancer:
         return self.timeline.turns(self.now)
 
     def _listen(self, piece: np.ndarray, rows: np.ndarray) -> None:
+        piece = np.clip(np.nan_to_num(piece, posinf=0.0, neginf=0.0), -4, 4)  # as the core takes it
         self._squares += [float(np.square(each, dtype=np.float64).sum()) for each in (piece, *rows)]
         self._heard += len(piece)
         if self._heard < self._hop:

@@ -78,8 +78,14 @@ class FaceRecord:
                 yield float(t), int(face), points if np.isfinite(points).all() else None
 
     def close(self) -> None:
-        """Forget the landmarks."""
+        """Forget the landmarks; `with` does it."""
         self._file.close()
+
+    def __enter__(self) -> FaceRecord:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def watch(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 #: Gain of a track while its speaker is silent and another speaks, and hops around the speaker's turns that are left as they
-#: are; chosen on validation clips.
+#: are. Not critical on validation clips.
 FLOOR, AROUND = 0.1, 10
 
 # seconds in which the gain goes from FLOOR to 1

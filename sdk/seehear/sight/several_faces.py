@@ -20,8 +20,8 @@ from seehear.sight.face_tracker import FaceTracker, checked_picture
 #: Pictures with lips whose looks are averaged before a face is told who it is.
 TRIAL = 5
 
-#: Looks at least so much alike are of one person; the second for a face lost a moment ago at this place. On training clips
-#: two people reach .895 (99th percentile), one in one sitting .94 and more, in two sittings .88 to .95.
+#: Looks at least so much alike are of one person; the second for a face lost a moment ago at this place. On training and
+#: validation clips (`benchmarks/meeting.py --looks`) two people reach .896, one in one clip .926 and more, in two .875 and more.
 ALIKE, ALIKE_HERE = 0.90, 0.88
 
 #: What the place counts against the looks: twins are told apart by where they sit.
