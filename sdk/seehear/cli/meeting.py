@@ -9,7 +9,6 @@ from typing import Any
 
 from seehear.cli import options
 from seehear.errors import InputError
-from seehear.files import check_output
 from seehear.report.plots import check_plot
 from seehear.report.progress import progress
 
@@ -27,7 +26,6 @@ def _meeting(arguments: argparse.Namespace) -> int:
     # what may be wrong is looked for first: after minutes of work it would come too late
     meeting.check_folder(arguments.out)
     if arguments.plot:
-        check_output(arguments.plot)
         check_plot(Path(arguments.plot))
     with progress(Path(arguments.input).name, _ALL) as advance:
         shown = 0
