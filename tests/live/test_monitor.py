@@ -13,7 +13,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -350,7 +350,60 @@ def test_the_command_says_where_the_page_is(tone: Path, capsys: pytest.CaptureFi
     assert re.search(r"^monitor: http://127\.0\.0\.1:\d+/$", capsys.readouterr().err, re.M)
 
 
+def test_the_token_may_come_from_the_environment(
+    tone: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEEHEAR_TOKEN", "opensesame")
+    arguments = ["live", "--mic", str(tone), "--speaker", "none", "--monitor", "0", "--stop-after", "0.1"]
+    assert main(arguments) == 0
+    assert "/?token=opensesame\n" in capsys.readouterr().err
+
+
 # --- what it must not disturb ---
+
+
+def raw(monitor: Monitor) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", int(monitor.url.split(":")[2].rstrip("/"))), timeout=60)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"\0" * 100, b"GET\r\n\r\n", b"\x16\x03\x01", b"GET /" + 100_000 * b"a", b"PRI * HTTP/2.0\r\n\r\n"],
+)
+def test_garbage_ends_the_connection_it_came_by(
+    monitor: Monitor, garbage: bytes, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitors, "_PATIENCE", 0.3)
+    with client(monitor) as page, raw(monitor) as connection:
+        with suppress(ConnectionError):
+            connection.sendall(garbage)
+            answer = b"".join(iter(lambda: connection.recv(4096), b""))
+            assert answer == b"" or answer.startswith(b"HTTP/1.1 40")
+        said(page)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_connections_that_ask_for_nothing_are_closed(
+    monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitors, "_PATIENCE", 0.3)
+    with client(monitor) as page, ExitStack() as stack:
+        for _ in range(100):  # more than there is room for
+            stack.enter_context(raw(monitor)).sendall(b"GET / HTTP/1.1\r\nX: ")
+        late = stack.enter_context(raw(monitor))
+        with suppress(ConnectionError):
+            assert late.recv(1) == b""
+        while (found := get_or_none(monitor.url)) is None:
+            pass
+        assert found == 200
+        said(page)
+
+
+def get_or_none(url: str) -> int | None:
+    try:
+        return get(url)[0]
+    except OSError:
+        return None
 
 
 class StuckSocket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -39,7 +40,8 @@ def add_commands(commands: Any) -> None:
     live.add_argument("--voice", action="store_true", help="speak the prompts, over the sound")
     live.add_argument("--monitor", type=int, nargs="?", const=8765, metavar="PORT",
                       help="serve a page to watch and set it (default: at port 8765)")  # fmt: skip
-    live.add_argument("--token", help="what the page asks for (default: none on this computer, else made anew)")
+    live.add_argument("--token", default=os.environ.get("SEEHEAR_TOKEN") or None,
+                      help="what the page asks for (default: $SEEHEAR_TOKEN, else none here, made anew with --bind)")  # fmt: skip
     live.add_argument("--metrics", type=int, metavar="PORT",
                       help="serve the figures for Prometheus at http://127.0.0.1:PORT/metrics")  # fmt: skip
     live.add_argument("--bind", default=LOCAL, metavar="ADDRESS",

@@ -35,6 +35,7 @@ try:
     from starlette.responses import PlainTextResponse, Response
     from starlette.routing import Route, WebSocketRoute
     from starlette.websockets import WebSocket, WebSocketDisconnect
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 except ImportError as error:
     raise MissingExtraError(
         f"the monitor needs starlette, uvicorn and websockets: {install('monitor')}"
@@ -52,8 +53,8 @@ FACES = ("none", "seen", "no_face", "frozen", "late")
 _LOOK, _STATE = 0.04, 0.5
 # messages that may wait for a client, beyond which they are dropped; clients; events kept for who comes later
 _WAITING, _CLIENTS, _EVENTS = 24, 16, 200
-# bytes of a client's message; seconds until one that gives no sign of life is left
-_MOST_BYTES, _PATIENCE = 1024, 10.0
+# connections, clients among them; bytes of a client's message; seconds until one that gives no sign of life is left
+_CONNECTIONS, _MOST_BYTES, _PATIENCE = 64, 1024, 10.0
 
 _PAGES = {
     "/": ("monitor.html", "text/html"),
@@ -131,10 +132,10 @@ class Monitor:
                         WebSocketRoute("/socket", self._socket),
                     ]
                 ),
-                log_config=None, log_level="critical", access_log=False, lifespan="off", http="h11", loop="asyncio",
+                log_config=None, log_level="critical", access_log=False, lifespan="off", http=_Http, loop="asyncio",
                 ws="websockets-sansio", ws_max_size=_MOST_BYTES, ws_ping_interval=_PATIENCE, ws_ping_timeout=_PATIENCE,
                 ws_per_message_deflate=False,
-                server_header=False, limit_concurrency=64, timeout_keep_alive=5, timeout_graceful_shutdown=1,
+                server_header=False, timeout_keep_alive=5, timeout_graceful_shutdown=1,
             )
         )  # fmt: skip
         live.listen(self._hear)
@@ -335,6 +336,21 @@ class Monitor:
             more = {"picture": client.picture, "dropped": client.dropped, "events": told}
             if client.offer(json.dumps({**state, **more})) and self._events:
                 client.told = self._events[-1][0]
+
+
+class _Http(H11Protocol):
+    """HTTP for so many connections, and each for so long: the pages are small, and the engine needs its files too."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > _CONNECTIONS:
+            transport.abort()
+        else:
+            asyncio.get_running_loop().call_later(_PATIENCE, self._leave)
+
+    def _leave(self) -> None:
+        if self in self.connections:  # it has not become a websocket
+            self.transport.abort()
 
 
 class _Client:
