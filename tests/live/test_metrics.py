@@ -176,6 +176,16 @@ def test_nobody_else_can_connect_unless_told() -> None:
         assert get(f"http://127.0.0.1:{port}/metrics")[1] == ""
 
 
+@pytest.mark.parametrize("bind", ["127.0.0.1", "0.0.0.0", "::1"])
+def test_the_address_that_is_told_leads_there(bind: str) -> None:
+    try:
+        server = MetricsServer(lambda: {"hops": 1}, 0, bind)
+    except DeviceError:
+        pytest.skip("this computer has no such address")
+    with server:
+        assert "seehear_hops_total 1\n" in get(server.url)[1]
+
+
 def test_a_port_that_is_taken_is_said_in_one_sentence(
     sound: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -94,7 +94,7 @@ class Monitor:
     MissingExtraError
         starlette, uvicorn or websockets is not installed (on import).
     DeviceError, InputError
-        As `listening`; the token is empty.
+        As `listening`; the token is not made of letters and digits.
 
     Examples
     --------

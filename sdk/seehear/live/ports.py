@@ -60,7 +60,7 @@ def url(listener: socket.socket, path: str = "/") -> str:
     """What to type into a browser."""
     host, port = listener.getsockname()[:2]
     if host in ("0.0.0.0", "::"):
-        host = _outward()
+        host = _outward() if host == "0.0.0.0" else socket.gethostname()
     return f"http://[{host}]:{port}{path}" if ":" in host else f"http://{host}:{port}{path}"
 
 
