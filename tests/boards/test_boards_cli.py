@@ -24,7 +24,7 @@ class _Loaded:
 @pytest.fixture
 def bundled(manifest: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The made-up manifest in place of any bundle."""
-    monkeypatch.setattr(bundle, "load", lambda model: _Loaded(manifest))
+    monkeypatch.setattr(bundle, "load", lambda model, kind=None: _Loaded(manifest))
     return manifest
 
 
@@ -129,7 +129,7 @@ def test_doctor_leaves_with_1_if_something_is_wrong(
 def test_doctor_goes_on_without_a_bundle(
     trees: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def missing(model: str) -> None:
+    def missing(model: str, kind: str | None = None) -> None:
         raise BundleError(f"no bundle {model}")
 
     monkeypatch.setattr(bundle, "load", missing)

@@ -148,8 +148,8 @@ def damage(path: str, value: Any) -> Any:
     [
         ("format", 3, r"manifest: format: expected 1 or 2 .*, got 3"),
         ("format", 1, r"manifest: format: expected 2 where there is an image for the core, got 1"),
-        ("kind", ..., r"manifest: kind: expected 'enhancement', got None"),
-        ("kind", "separation", r"manifest: kind: expected 'enhancement', got 'separation'"),
+        ("kind", ..., r"manifest: kind: expected 'enhancement' or 'separation', got None"),
+        ("kind", "karaoke", r"manifest: kind: expected 'enhancement' or 'separation', got 'karaoke'"),
         ("core", [], r"manifest: core: expected a table, got \[\]"),
         ("core/file", "../core.bin", r"core\.file: expected a plain file name"),
         ("core/file", "audio_1.tflite", r"the file 'audio_1\.tflite' is named twice"),

@@ -102,7 +102,7 @@ def compile_bundle(
     CompileError
         Graphs do not map whole; each and the operators left to the CPU are named, and nothing is written.
     """
-    bundle, target = load(source), get_board(board)
+    bundle, target = load(source, kind=None), get_board(board)
     accelerator, compiler = _compiler(target, rknn_python)
     manifest = copy.deepcopy(dict(bundle.manifest))
     compiled = {name: dict(made) for name, made in bundle.compiled.items()}
@@ -303,10 +303,10 @@ class Estimate:
 
 def estimate(source: str | os.PathLike[str], accelerators: Iterable[str] = ACCELERATORS) -> list[Estimate]:
     """Vela's estimates of the graphs of a hop; CompileError if an operator of them stays on the CPU."""
-    bundle = load(source)
+    bundle = load(source, kind=None)
     names = streaming_graphs(bundle.manifest)
     masks = bundle.manifest["visual"]["masks_per_image"] if bundle.has_vision else 1
-    lips = bundle.manifest["networks"].get("lips", {"layers": [], "head": ""})
+    lips = bundle.manifest.get("networks", {}).get("lips", {"layers": [], "head": ""})
     rare = {*(layer["graph"] for layer in lips["layers"]), lips["head"]}
     share = {name: 1 / masks if name in rare else 1.0 for name in names}
     result = []
@@ -333,7 +333,7 @@ def vela_command(accelerator: str) -> str:
 def estimate_table(source: str | os.PathLike[str], estimates: Iterable[Estimate]) -> str:
     """The estimates as Markdown, with the date and the commit they were made at."""
     estimates = list(estimates)
-    bundle = load(source)
+    bundle = load(source, kind=None)
     head = ["graph", "runs per hop", *(f"{each.accelerator}, ms (SRAM KiB)" for each in estimates)]
     rows = []
     for name, share in estimates[0].share.items():

@@ -74,6 +74,11 @@ class Bundle:
         return self.key is not None
 
     @property
+    def kind(self) -> str:
+        """What it is for: "enhancement" or "separation"."""
+        return str(self.manifest.get("kind", manifest_rules.KIND))
+
+    @property
     def rate(self) -> int:
         """Sample rate of the networks in Hz."""
         return int(self.manifest["profile"]["rate"])
@@ -95,7 +100,7 @@ class Bundle:
     @property
     def has_vision(self) -> bool:
         """True if the bundle can use images (lip and gate network)."""
-        return "lips" in self.manifest["networks"]
+        return "lips" in self.manifest.get("networks", {})
 
     @property
     def finds_faces(self) -> bool:
@@ -143,7 +148,11 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     raise BundleError(f"no model {name!r}: expected the path of a {SUFFIX} file or one of: {names}")
 
 
-def load(model: str | os.PathLike[str] | Bundle = "default", public_key: keys.Key | None = None) -> Bundle:
+def load(
+    model: str | os.PathLike[str] | Bundle = "default",
+    public_key: keys.Key | None = None,
+    kind: str | None = manifest_rules.KIND,
+) -> Bundle:
     """Read and check a bundle.
 
     Parameters
@@ -152,11 +161,12 @@ def load(model: str | os.PathLike[str] | Bundle = "default", public_key: keys.Ke
     public_key : Ed25519 public key, in any form that `seehear.bundle.keys.read_key` takes; by default that of the
         environment variable `SEEHEAR_KEY`. With a key the bundle must carry a valid signature of its manifest,
         which in turn holds the hash of every graph; needs the package `cryptography`.
+    kind : what it must be for, "enhancement" or "separation"; None takes any.
 
     Raises
     ------
     BundleError
-        Unknown, truncated, altered, wrongly signed or inconsistent bundle, in one sentence.
+        Unknown, truncated, altered, wrongly signed or inconsistent bundle, or one for something else, in one sentence.
     InputError
         `model` or `public_key` is no such thing.
     MissingExtraError
@@ -168,7 +178,7 @@ def load(model: str | os.PathLike[str] | Bundle = "default", public_key: keys.Ke
             raise BundleError(
                 f"{model.source}: its signature was not checked with the key required: load it with that key"
             )
-        return model
+        return _for(model, kind)
     path = find_model(model)
     try:
         with path.open("rb") as file:
@@ -180,7 +190,16 @@ def load(model: str | os.PathLike[str] | Bundle = "default", public_key: keys.Ke
             data = file.read(MAX_BUNDLE_BYTES + 1)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
-    return parse(data, str(path), key)
+    return _for(parse(data, str(path), key), kind)
+
+
+def _for(bundle: Bundle, kind: str | None) -> Bundle:
+    if kind is not None and bundle.kind != kind:
+        takes = {"enhancement": "seehear.Enhancer", "separation": "seehear.Separator"}
+        raise BundleError(
+            f"{bundle.source}: expected a model for {kind}, got one for {bundle.kind}, which {takes[bundle.kind]} takes"
+        )
+    return bundle
 
 
 def parse(data: bytes, source: str = "memory", public_key: keys.Key | None = None) -> Bundle:

@@ -22,8 +22,8 @@ from seehear.errors import BundleError
 #: model said, and room for the core's image of the graphs.
 FORMATS = (1, 2)
 
-#: What a model of format 2 is for.
-KIND = "enhancement"
+#: What a model of format 2 is for; the first is what one of format 1 is for.
+KINDS = (KIND, SEPARATION) = ("enhancement", "separation")
 
 #: A graph's file name: one plain name, no folders, nothing a file system could trip over.
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -34,6 +34,9 @@ LIP_FEATURES = LIMITS["lip_features"]
 #: Most units of a layer, masks per image, letters of the name of a graph of a hop or its tensor, and layers of a network.
 MAX_UNITS, MAX_MASKS, MAX_NAME = (LIMITS[name] for name in ("units", "masks_per_image", "name"))
 MAX_LAYERS = LIMITS["items"] // 4  # so that three networks, with a head each, are listed
+
+#: The signal path of separators that this package computes (docs/separation.md), and most classes of their image net.
+SIGNAL, MAX_CLASSES = 1, 1000
 
 #: Sample rates in Hz, and lengths of the analysis window in samples.
 RATES = LIMITS["rate"]
@@ -156,14 +159,40 @@ def validate(manifest: Any) -> None:
     manifest = _table(manifest, "manifest")
     if manifest.get("format") not in FORMATS:
         fail("format", "1 or 2 (what this seehear reads; update seehear)", manifest.get("format"))
-    if manifest["format"] == FORMATS[-1] and manifest.get("kind") != KIND:
-        fail("kind", repr(KIND), manifest.get("kind"))
+    if manifest["format"] == FORMATS[-1] and manifest.get("kind") not in KINDS:
+        fail("kind", " or ".join(map(repr, KINDS)), manifest.get("kind"))
     _check_depth(manifest)
     _text(_get(manifest, "name", ""), "name")
     _text(_get(manifest, "version", ""), "version")
+    if manifest.get("kind") == SEPARATION:
+        _separation(manifest)
+        return
     profile = _profile(_table(_get(manifest, "profile", ""), "profile"))
     bands = _bands(_table(_get(manifest, "bands", ""), "bands"), profile["analysis"])
     _features(_table(_get(manifest, "features", ""), "features"), bands)
+    graphs = _graphs(manifest)
+    fusion = _table(_get(manifest, "fusion", ""), "fusion")
+    if _get(fusion, "form", "fusion.") not in ("product", "av"):
+        fail("fusion.form", "'product' or 'av'", fusion["form"])
+    _number(_get(fusion, "floor_db", "fusion."), "fusion.floor_db", *LIMITS["floor_db"])
+    networks = _table(_get(manifest, "networks", ""), "networks")
+    masks = 0
+    if "visual" in manifest or "lips" in networks:
+        masks = _visual(_table(_get(manifest, "visual", ""), "visual"), profile)
+    _networks(networks, graphs, bands, masks, fusion["form"])
+    if "core" in manifest:
+        _core(_table(_get(manifest["core"], "graphs", "core."), "core.graphs"), manifest)
+    _vision(_table(manifest.get("vision", {}), "vision"), graphs)
+    _told(manifest)
+    latency = _table(_get(manifest, "latency", ""), "latency")
+    shift = _whole(_get(latency, "shift_samples", "latency."), "latency.shift_samples")
+    if shift != profile["synthesis"] - profile["hop"]:
+        fail("latency.shift_samples", f"synthesis - hop = {profile['synthesis'] - profile['hop']}", shift)
+    _positive(_get(latency, "algorithmic_ms", "latency."), "latency.algorithmic_ms")
+
+
+def _graphs(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The graphs, each with a file of its own."""
     graphs = _names(_get(manifest, "graphs", ""), "graphs")
     for name, graph in graphs.items():
         _graph(_table(graph, f"graphs.{name}"), f"graphs.{name}")
@@ -178,25 +207,35 @@ def validate(manifest: Any) -> None:
     for file, count in Counter(files).items():
         if count > 1:
             raise BundleError(f"manifest: graphs: the file {file!r} is named twice")
-    fusion = _table(_get(manifest, "fusion", ""), "fusion")
-    if _get(fusion, "form", "fusion.") not in ("product", "av"):
-        fail("fusion.form", "'product' or 'av'", fusion["form"])
-    _number(_get(fusion, "floor_db", "fusion."), "fusion.floor_db", *LIMITS["floor_db"])
-    networks = _table(_get(manifest, "networks", ""), "networks")
-    masks = 0
-    if "visual" in manifest or "lips" in networks:
-        masks = _visual(_table(_get(manifest, "visual", ""), "visual"), profile)
-    _networks(networks, graphs, bands, masks, fusion["form"])
-    if "core" in manifest:
-        _core(_table(_get(manifest["core"], "graphs", "core."), "core.graphs"), manifest)
-    _vision(_table(manifest.get("vision", {}), "vision"), graphs)
+    return graphs
+
+
+def _told(manifest: Mapping[str, Any]) -> None:
+    """What is told of the model and read by nobody but people."""
     for key in ("training", "licence", "scores"):
         _table(manifest.get(key, {}), key)
-    latency = _table(_get(manifest, "latency", ""), "latency")
-    shift = _whole(_get(latency, "shift_samples", "latency."), "latency.shift_samples")
-    if shift != profile["synthesis"] - profile["hop"]:
-        fail("latency.shift_samples", f"synthesis - hop = {profile['synthesis'] - profile['hop']}", shift)
-    _positive(_get(latency, "algorithmic_ms", "latency."), "latency.algorithmic_ms")
+
+
+def _separation(manifest: Mapping[str, Any]) -> None:
+    """A separator (docs/separation.md): picture -> guide and evidence of its classes; spectrogram and guide -> mask."""
+    if "core" in manifest:
+        raise BundleError("manifest: core: expected none, a separator runs in a TFLite runtime")
+    graphs = _graphs(manifest)
+    separation = _table(_get(manifest, "separation", ""), "separation")
+    signal = _get(separation, "signal", "separation.")
+    if isinstance(signal, bool) or signal != SIGNAL:
+        fail("separation.signal", f"{SIGNAL} (the signal path that this seehear computes)", signal)
+    classes = _list(_get(separation, "classes", "separation."), "separation.classes", MAX_CLASSES)
+    for i, name in enumerate(classes):
+        _text(name, f"separation.classes[{i}]")
+    if sorted(graphs) != ["sound", "vision"]:
+        fail("graphs", "sound and vision", sorted(graphs))
+    guide = (1, 2, 2, 16)
+    _shapes(graphs, "vision", "separation", {"picture": (1, 224, 224, 3)},
+            {"guide": guide, "evidence": (1, 7, 7, len(classes))})  # fmt: skip
+    grid = (1, 256, 256, 1)
+    _shapes(graphs, "sound", "separation", {"spectrogram": grid, "guide": guide}, {"mask": grid})
+    _told(manifest)
 
 
 def _profile(profile: Mapping[str, Any]) -> dict[str, int]:
@@ -255,7 +294,12 @@ def _visual(visual: Mapping[str, Any], profile: Mapping[str, int]) -> int:
 
 
 def streaming_graphs(manifest: Mapping[str, Any]) -> list[str]:
-    """Names of the graphs that run in a hop, each once, in order: layers, then head, of each network."""
+    """Names of the graphs that run in a hop, each once, in order: layers, then head, of each network.
+
+    Of a separator, which knows no hops: those that run on a block, all.
+    """
+    if manifest.get("kind") == SEPARATION:
+        return list(manifest["graphs"])
     names = [
         name
         for network in manifest.get("networks", {}).values()

@@ -72,7 +72,7 @@ def _detect(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    manifest = bundle.load(args.model).manifest
+    manifest = bundle.load(args.model, kind=None).manifest
     if args.all and args.markdown:
         print(report.placement_markdown(args.model, manifest).rstrip())
         return 0
@@ -102,14 +102,14 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _explain(args: argparse.Namespace) -> int:
-    manifest, board = bundle.load(args.model).manifest, _board(args)
+    manifest, board = bundle.load(args.model, kind=None).manifest, _board(args)
     print(boards.explain(manifest, board, args.family))
     return 0 if boards.check(manifest, board, args.family).ok else UNFIT
 
 
 def _doctor(args: argparse.Namespace) -> int:
     try:
-        loaded = bundle.load(args.model)
+        loaded = bundle.load(args.model, kind=None)
     except BundleError as error:
         findings, manifest, graph = [doctor.Finding("error", "bundle", str(error))], None, None
     else:
