@@ -14,7 +14,8 @@ pytest.importorskip("cv2")
 import cv2
 
 from seehear.media.audio_files import write_wav
-from seehear_convert.separation import data, dsp, mixtures, render
+from seehear.separation import dsp
+from seehear_convert.separation import data, mixtures, render
 
 
 def tone(pitch: float, seconds: float = 7.0) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seehear_convert.separation import dsp
+from seehear.separation import dsp
 
 
 def test_block_is_256_frames_and_comes_back_exactly() -> None:

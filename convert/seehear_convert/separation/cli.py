@@ -10,6 +10,9 @@ from typing import Any
 
 from ..options import add as add_options
 
+#: The image nets of `guide.BACKBONES`, here without Keras.
+BACKBONES = ("efficientnet_lite0", "efficientnet_lite0_classes", "resnet18")
+
 Bar = Callable[[Any, str], Any]
 
 
@@ -28,6 +31,10 @@ def _prepare(args: argparse.Namespace, bar: Bar) -> dict[str, Any]:
             pictures += found[1]
     if args.render_minutes:
         sounds += data.rendered(args.render_minutes * 60, seed=args.seed)
+    pictures += data.drawn(args.draw, args.seed)
+    if args.ship_only:
+        sounds = [s for s in sounds if s.ship or s.split == "test"]
+        pictures = [p for p in pictures if p.ship or p.split == "test"]
     if not sounds:
         raise ValueError("nothing to prepare: name --instruments, --music, --clips or --render-minutes")
     return data.prepare(sounds, pictures, args.out, bar)
@@ -56,17 +63,21 @@ def _evaluate(args: argparse.Namespace, steps: Callable[[int, int, str], None]) 
 
     store = Store(args.store)
     chosen = [c for origin, n in (("rendered", args.rendered), ("real", args.real)) if n
-              for c in evaluate.cases(store, args.split, origin, n, args.seed)]  # fmt: skip
-    nets = {run.name: evaluate.load(run, store) for run in args.runs}
+              for c in evaluate.cases(store, args.split, origin, n, args.seed, args.pictures)]  # fmt: skip
+    nets = {run.name: evaluate.load(run, store, args.pictures) for run in args.runs}
     if args.int8:
         from . import quantize
 
-        nets |= {f"{run.name}-int8": quantize.load(run, run / "graphs", store) for run in args.runs}
+        nets |= {
+            f"{run.name}-int8": quantize.load(run, run / "graphs", store, args.pictures) for run in args.runs
+        }
+    nets |= {file.stem: evaluate.load_bundle(file, store, args.pictures) for file in args.bundles}
     rows = evaluate.evaluate(store, chosen, nets, args.out, binary=args.binary, progress=steps)
     sizes = [json.dumps(evaluate.describe(run)) for run in args.runs]
     parts = [evaluate.report(rows), *(evaluate.against(rows, run.name) for run in args.runs[:1]), *sizes]
     text = "\n".join(parts) + "\n"
     (args.out / "report.md").write_text(text, encoding="utf-8")
+    (args.out / "summary.json").write_text(json.dumps(evaluate.summary(rows)) + "\n", encoding="utf-8")
     print(text)
     return {k: v["gain"] for k, v in evaluate.summary(rows).items()}
 
@@ -80,6 +91,14 @@ def _quantize(args: argparse.Namespace) -> dict[str, Any]:
     if args.estimate:
         done["vela"] = quantize.estimate(out)
     return done
+
+
+def _bundle(args: argparse.Namespace) -> dict[str, Any]:
+    from .bundle import bundle
+
+    scores = json.loads(args.scores.read_text(encoding="utf-8")) if args.scores else None
+    written = bundle(args.run, args.store, args.out, args.name, args.weights, scores)
+    return {"bundle": str(args.out), "name": written.name, "bytes": args.out.stat().st_size}
 
 
 def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
@@ -104,6 +123,12 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
     ):  # fmt: skip
         p.add_argument(f"--{name}", type=Path, action="append", default=[], metavar="PATH", help=text)
     p.add_argument("--render-minutes", type=float, default=0.0, help="minutes to render per instrument")
+    p.add_argument(
+        "--draw", type=int, default=0, metavar="N", help="pictures to draw of each instrument, to train with"
+    )
+    p.add_argument(
+        "--ship-only", action="store_true", help="leave out what may not be shipped, except to test with"
+    )
     add_options(p, "ship")
     add_options(p, "seed", default=1)
     add_options(p, "out", required=True)
@@ -112,7 +137,7 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
     p.set_defaults(run_command=lambda args: _features(args, bar))
     add_options(p, "store", required=True)
     add_options(p, "weights")
-    p.add_argument("--backbone", choices=("efficientnet_lite0", "resnet18"), default="efficientnet_lite0")
+    p.add_argument("--backbone", choices=BACKBONES, default="efficientnet_lite0")
 
     p = inner.add_parser("train", help="train a separator; run again to resume")
     p.set_defaults(run_command=shown(_train))
@@ -128,6 +153,20 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
     p.add_argument("--split", choices=("valid", "test"), default="valid")
     p.add_argument("--rendered", type=int, default=45, help="mixtures of rendered sounds")
     p.add_argument("--real", type=int, default=20, help="mixtures of real recordings")
+    p.add_argument(
+        "--pictures",
+        choices=("any", "ship", "drawn", "photo"),
+        default="any",
+        help="which stand for the sources",
+    )
+    p.add_argument(
+        "--bundles",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="BUNDLE",
+        help="score these too, as the device runs them",
+    )
     p.add_argument("--binary", action="store_true", help="round masks at .5")
     p.add_argument(
         "--int8", action="store_true", help="score the runs' int8 graphs (`separation quantize`) too"
@@ -139,3 +178,10 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
     p.add_argument("run", type=Path, metavar="RUN")
     add_options(p, "store", required=True)
     add_options(p, "weights", "estimate")
+
+    p = inner.add_parser("bundle", help="int8 graphs of a run as a bundle for `seehear separate`")
+    p.set_defaults(run_command=_bundle)
+    add_options(p, "run", "store", "out", required=True)
+    add_options(p, "weights")
+    p.add_argument("--name", default="instruments")
+    p.add_argument("--scores", type=Path, help="summary.json of evaluate, kept in the manifest")

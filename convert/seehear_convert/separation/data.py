@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seehear.errors import SeehearError
+from seehear.separation import dsp
 
-from . import dsp, render
+from . import pictures as drawing
+from . import render
 
 SIDE = 224
+#: Which pictures stand for a source: all, those that may be shipped, drawn ones, photographs.
+SHOWN = ("any", "ship", "drawn", "photo")
 SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a")
 VIDEO_SUFFIXES = (".mp4", ".mpg", ".mpeg", ".mkv", ".webm", ".avi")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -49,7 +53,7 @@ class Sound:
 
 @dataclass
 class Picture:
-    """One picture of a source: a file, or frame ``frame`` of a video."""
+    """One picture of a source: a file, frame ``frame`` of a video, or one to draw (no file)."""
 
     id: str
     label: str
@@ -194,6 +198,30 @@ def rendered(seconds_per_label: float, seconds: float = 24.0, seed: int = 0) -> 
     return sounds
 
 
+def drawn(each: int, seed: int = 0) -> list[Picture]:
+    """Pictures to draw: ``each`` of every instrument for training, an eighth as many to validate with, and to test with in
+    styles that training never sees."""
+    return [
+        Picture(f"drawn/{label}/{styles[n % len(styles)]}/{split}-{seed}-{n}", label, split, "", source="drawn",
+                licence="Apache-2.0", ship=True)
+        for label in drawing.INSTRUMENTS
+        for split, count, styles in (
+            ("train", each, drawing.STYLES),
+            ("valid", -(-each // 8), drawing.STYLES),
+            ("test", -(-each // 8), drawing.TEST_STYLES),
+        )
+        for n in range(count)
+    ]  # fmt: skip
+
+
+def _draw(picture: Picture) -> NDArray[np.uint8]:
+    """A picture of `drawn`, from its id alone."""
+    _, label, style, name = picture.id.split("/")
+    split, seed, n = name.split("-")
+    places = list(drawing.INSTRUMENTS).index(label), ("train", "valid", "test").index(split)
+    return drawing.draw(label, style, [int(seed), *places, int(n)])
+
+
 def _render(sound: Sound) -> NDArray[np.float32]:
     """Samples of a recording of `rendered`, from its id alone."""
     font, bank, program = sound.preset.split("-")
@@ -209,6 +237,8 @@ def _picture(picture: Picture) -> NDArray[np.uint8]:
     """A picture, RGB, short side `SIDE`, middle square."""
     import cv2
 
+    if picture.source == "drawn":
+        return _draw(picture)
     if picture.frame < 0:
         image = cv2.imread(picture.file, cv2.IMREAD_COLOR)
         if image is None:
@@ -288,6 +318,13 @@ def prepare(
     return {"sounds": len(kept), "pictures": len(seen), "left_out": failed, "minutes": at // dsp.RATE // 60}
 
 
+def _counts(picture: Picture, shown: str) -> bool:
+    """Whether a picture is of one of the kinds `SHOWN`."""
+    if shown == "ship":
+        return picture.ship
+    return shown == "any" or (picture.source == "drawn") == (shown == "drawn")
+
+
 class Store:
     """A prepared store, opened for reading."""
 
@@ -303,22 +340,19 @@ class Store:
         self.samples: NDArray[np.int16] = np.load(folder / "sounds.npy", mmap_mode="r")
         self.images: NDArray[np.uint8] = np.load(folder / "pictures.npy", mmap_mode="r")
 
-    def select(self, split: str, origin: str = "", ship_only: bool = False) -> list[Sound]:
-        """Sounds of a split that have a picture in it, their own or one of their label."""
-        shown = {p.label for p in self._shown(split, ship_only)}
+    def select(self, split: str, origin: str = "", shown: str = "any") -> list[Sound]:
+        """Sounds of a split that have a picture in it, their own or one of their label; ``shown`` is one of `SHOWN`."""
+        labels = {p.label for p in self.pictures if p.split == split and _counts(p, shown)}
         return [
             s
             for s in self.sounds
             if s.split == split
             and (not origin or s.origin == origin)
-            and (s.ship or not ship_only)
-            and (s.pictures or s.label in shown)
+            and (s.ship or shown != "ship")
+            and (s.pictures or s.label in labels)
         ]
 
-    def _shown(self, split: str, ship_only: bool) -> Iterator[Picture]:
-        return (p for p in self.pictures if p.split == split and (p.ship or not ship_only))
-
-    def pictures_of(self, sound: Sound, ship_only: bool = False) -> list[int]:
+    def pictures_of(self, sound: Sound, shown: str = "any") -> list[int]:
         """Numbers of the pictures that may stand for a sound: its own frames, else those of its label and split."""
         own = set(sound.pictures)
         return [
@@ -327,7 +361,7 @@ class Store:
             if (
                 p.id in own
                 if own
-                else p.split == sound.split and p.label == sound.label and (p.ship or not ship_only)
+                else p.split == sound.split and p.label == sound.label and _counts(p, shown)
             )
         ]
 

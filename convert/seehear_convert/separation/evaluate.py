@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import dsp
+from seehear.separation import dsp
+
 from .data import Sound, Store
 from .mixtures import Mixture, Pictures, excerpts, mix
 
@@ -40,7 +41,7 @@ class Case:
     seed: int
 
 
-def cases(store: Store, split: str, origin: str, count: int, seed: int = 0) -> list[Case]:
+def cases(store: Store, split: str, origin: str, count: int, seed: int = 0, shown: str = "any") -> list[Case]:
     """``count`` mixtures of two sounds of different labels, every pair of labels about as often.
 
     Raises
@@ -48,7 +49,7 @@ def cases(store: Store, split: str, origin: str, count: int, seed: int = 0) -> l
     ValueError
         The split has sounds of fewer than two labels that have pictures.
     """
-    sounds = store.select(split, origin)
+    sounds = store.select(split, origin, shown)
     labels = sorted({s.label for s in sounds})
     pairs = [(a, b) for n, a in enumerate(labels) for b in labels[n + 1 :]]
     if not pairs:
@@ -170,9 +171,10 @@ def pictures_for(
     if condition == "blank":
         return np.stack([pictures.blank()] * len(sounds))
     if condition == "wrong":
-        others = sorted({s.label for s in store.select(sounds[0].split)} - {s.label for s in sounds})
+        every = store.select(sounds[0].split, shown=pictures.shown)
+        others = sorted({s.label for s in every} - {s.label for s in sounds})
         labels = rng.choice(others, len(sounds), replace=len(others) < len(sounds))
-        sounds = [next(s for s in store.select(sounds[0].split) if s.label == label) for label in labels]
+        sounds = [next(s for s in every if s.label == label) for label in labels]
     elif condition == "swapped":
         sounds = sounds[1:] + sounds[:1]
     return np.stack([pictures.draw(s, rng) for s in sounds])
@@ -313,8 +315,25 @@ def against(rows: list[dict[str, Any]], reference: str) -> str:
     return "\n".join(lines)
 
 
-def load(run: Path, store: Store) -> tuple[Predict, Pictures]:
-    """The net of a training run as a function, and the pictures it was trained with."""
+def load_bundle(file: Path, store: Store, shown: str = "any") -> tuple[Predict, Pictures]:
+    """A bundle as the device runs it, pictures to masks, as a function, and its pictures."""
+    from seehear.separation.separator import Separator
+
+    from .guide import TELLING
+    from .mixtures import Images
+
+    separator = Separator.load(file)
+
+    def predict(x: F32, pictures: F32) -> F32:
+        shots = np.round(pictures).astype(np.uint8)
+        guides = np.stack([separator.guide(list(each)) for each in shots])
+        return separator.masks(x[0, ..., 0], guides)
+
+    return predict, Images(store, TELLING, shown)
+
+
+def load(run: Path, store: Store, shown: str = "any") -> tuple[Predict, Pictures]:
+    """The net of a training run as a function, and the pictures it is shown, of one of the kinds `data.SHOWN`."""
     import keras
 
     from .train import Config
@@ -326,7 +345,7 @@ def load(run: Path, store: Store) -> tuple[Predict, Pictures]:
         logit = np.asarray(model.predict_on_batch([x, maps]), np.float32)[..., 0]
         return np.asarray(1 / (1 + np.exp(-logit)), np.float32)
 
-    return predict, Pictures(store, config.backbone)
+    return predict, Pictures(store, config.backbone, shown)
 
 
 def describe(run: Path) -> dict[str, Any]:

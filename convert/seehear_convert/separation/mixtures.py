@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import dsp
+from seehear.separation import dsp
+
 from .data import Sound, Store
-from .guide import FRAMES
+from .guide import FRAMES, picture_views
 
 F32 = NDArray[np.float32]
-#: Every mixture has this RMS before its logarithm is taken.
-LEVEL = 0.1
 
 
 @dataclass
@@ -53,9 +52,9 @@ class Mixture:
 
 
 def mix(sounds: list[Sound], sources: F32) -> Mixture:
-    """Mix ``sources`` (N, SAMPLES) to the mean, at RMS `LEVEL`."""
+    """Mix ``sources`` (N, SAMPLES) to the mean, at RMS `dsp.LEVEL`."""
     level = float(np.sqrt(np.mean(sources.mean(axis=0) ** 2)))
-    sources = np.asarray(sources * np.float32(LEVEL / max(level, 1e-6)), np.float32)
+    sources = np.asarray(sources * np.float32(dsp.LEVEL / max(level, 1e-6)), np.float32)
     spectra = dsp.stft(np.concatenate([sources.mean(axis=0, keepdims=True), sources]))
     return Mixture(sounds, sources, spectra[0], np.asarray(dsp.warp(dsp.magnitude(spectra)), np.float32))
 
@@ -79,13 +78,13 @@ def excerpts(store: Store, sounds: list[Sound], rng: np.random.Generator, spread
     x = np.stack([store.excerpt(s, rng) for s in sounds])
     rms = np.sqrt(np.mean(x**2, axis=1, keepdims=True))
     gain = 10 ** (rng.uniform(-spread_db, spread_db, (len(sounds), 1)) / 20)
-    return np.asarray(x * (gain * LEVEL / np.maximum(rms, 1e-4)), np.float32)
+    return np.asarray(x * (gain * dsp.LEVEL / np.maximum(rms, 1e-4)), np.float32)
 
 
 class Pictures:
     """Maps of the image net for a sound: M views of one picture, or M frames of its video."""
 
-    def __init__(self, store: Store, name: str = "efficientnet_lite0", ship_only: bool = False) -> None:
+    def __init__(self, store: Store, name: str = "efficientnet_lite0", shown: str = "any") -> None:
         file = store.folder / f"maps-{name}.npy"
         if not file.exists():
             raise ValueError(f"{file} is missing: run `seehear-convert separation features` first")
@@ -94,7 +93,7 @@ class Pictures:
             raise ValueError(
                 f"{file} holds {len(self.maps) - 1} pictures, the store {len(store.pictures)}: make the maps again"
             )
-        self.store, self.ship_only = store, ship_only
+        self.store, self.shown = store, shown
         self._of: dict[str, list[int]] = {}
 
     @property
@@ -105,7 +104,7 @@ class Pictures:
     def draw(self, sound: Sound, rng: np.random.Generator) -> F32:
         """(FRAMES, 7, 7, channels)."""
         if sound.id not in self._of:
-            self._of[sound.id] = self.store.pictures_of(sound, self.ship_only)
+            self._of[sound.id] = self.store.pictures_of(sound, self.shown)
         numbers = self._of[sound.id]
         if sound.pictures:
             picks = rng.choice(numbers, FRAMES)
@@ -113,8 +112,26 @@ class Pictures:
         else:
             picks = np.full(FRAMES, numbers[rng.integers(len(numbers))])
             views = rng.permutation(self.maps.shape[1])[:FRAMES]
+        return self._show(picks, views)
+
+    def _show(self, picks: NDArray[Any], views: NDArray[Any]) -> F32:
         return np.asarray(self.maps[picks, views], np.float32)
 
     def blank(self) -> F32:
         """Maps of a gray picture, (FRAMES, 7, 7, channels)."""
         return np.asarray(self.maps[-1, :FRAMES], np.float32)
+
+
+class Images(Pictures):
+    """The pictures themselves, (FRAMES, 224, 224, 3), where `Pictures` has their maps: for graphs that see pictures."""
+
+    def _show(self, picks: NDArray[Any], views: NDArray[Any]) -> F32:
+        return np.stack([self.store_view(int(n))[v] for n, v in zip(picks, views, strict=True)])
+
+    def store_view(self, number: int) -> F32:
+        """The views of a picture that `guide.features` made its maps of."""
+        return picture_views(self.store, number)
+
+    def blank(self) -> F32:
+        """Gray pictures."""
+        return picture_views(self.store, len(self.store.pictures))[:FRAMES]

@@ -21,7 +21,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from . import dsp
+from seehear.separation import dsp
+
 from .guide import GUIDE, SLOPE
 
 LEVELS = 7

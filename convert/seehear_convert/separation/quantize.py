@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import dsp
+from seehear.separation import dsp
+
 from .data import SIDE, Store
-from .guide import GUIDE, backbone
+from .guide import GUIDE, SLOPE, TELLING, backbone
 from .mixtures import Pictures
 from .train import BatchMaker, Config
 
@@ -88,9 +89,32 @@ def calibration_rows(run: Path, store: Path, count: int = 48) -> tuple[Rows, lis
     return rows[:count], [int(n) for n in rng.choice(pictures, min(len(pictures), 2 * count), replace=False)]
 
 
+def rectified(net: Any) -> Any:
+    """The same net with every LeakyReLU written so that the converter makes it the operator PRELU: the same function, which
+    the Edge TPU has under this name alone.
+
+    As max(x, a x) it would lie 2.7 times as far from the float net: int8's MAXIMUM has one scale for inputs and output.
+    """
+    import keras
+    import tensorflow as tf
+
+    class Prelu(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            # the converter knows it in this form, with a slope for every channel
+            slope = tf.constant(-SLOPE, shape=(*[1] * (len(x.shape) - 2), x.shape[-1]))
+            return keras.ops.relu(x) + keras.ops.relu(-x) * slope
+
+    return keras.models.clone_model(
+        net,
+        clone_function=lambda layer: Prelu() if isinstance(layer, keras.layers.LeakyReLU) else layer,
+    )
+
+
 def sound_graph(sound: Any, rows: Rows | None) -> bytes:
     """``sound``: spectrogram (1, 256, 256, 1) and guide (1, 2, 2, 16) -> mask (1, 256, 256, 1)."""
     import tensorflow as tf
+
+    sound = rectified(sound)
 
     def run(spectrogram: Any, guide: Any) -> dict[str, Any]:
         return {"mask": tf.sigmoid(sound([spectrogram, guide], training=False))}
@@ -100,13 +124,15 @@ def sound_graph(sound: Any, rows: Rows | None) -> bytes:
 
 
 def vision_graph(net: Any, frame: Any, rows: Rows | None) -> bytes:
-    """``vision``: picture (1, 224, 224, 3), 0..255 -> guide of this frame (1, 2, 2, 16)."""
+    """``vision``: picture (1, 224, 224, 3), 0..255 -> guide of this frame (1, 2, 2, 16), and evidence (1, 7, 7, classes) of a
+    net that has any."""
     import keras
 
-    whole = keras.Model(net.inputs, frame(net.outputs[0]))
+    whole = keras.Model(net.inputs, [rectified(frame)(net.outputs[0]), net.outputs[0]])
 
     def run(picture: Any) -> dict[str, Any]:
-        return {"guide": whole(picture, training=False)}
+        guide, evidence = whole(picture, training=False)
+        return {"guide": guide, "evidence": evidence} if net.name == TELLING else {"guide": guide}
 
     return _convert("vision", run, {"picture": (SIDE, SIDE, 3)}, rows, whole)
 
@@ -152,12 +178,14 @@ class Graph:
                 if scale
                 else x.astype(np.float32)
             )
-        ((name, y),) = self.runner(**given).items()
+        name, y = next((k, v) for k, v in self.runner(**given).items() if k in ("mask", "guide"))
         scale, zero = self.runner.get_output_details()[name]["quantization"]
         return np.asarray((y.astype(np.float32) - zero) * scale if scale else y, np.float32)
 
 
-def load(run: Path, graphs: Path, store: Store) -> tuple[Callable[[F32, F32], F32], Pictures]:
+def load(
+    run: Path, graphs: Path, store: Store, shown: str = "any"
+) -> tuple[Callable[[F32, F32], F32], Pictures]:
     """The sound graph as a function for `evaluate.evaluate`; the guide comes from the float adapter and the store's maps."""
     import keras
 
@@ -171,7 +199,7 @@ def load(run: Path, graphs: Path, store: Store) -> tuple[Callable[[F32, F32], F3
             [sound(spectrogram=x[i : i + 1], guide=f[i : i + 1])[..., 0] for i in range(len(x))]
         )
 
-    return predict, Pictures(store, config.backbone)
+    return predict, Pictures(store, config.backbone, shown)
 
 
 def vision_error(run: Path, graphs: Path, store: Path, count: int = 32) -> dict[str, float]:

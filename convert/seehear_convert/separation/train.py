@@ -14,7 +14,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from . import dsp
+from seehear.separation import dsp
+
 from .data import Sound, Store
 from .guide import FRAMES, adapter
 from .mixtures import Pictures, draw
@@ -91,9 +92,10 @@ class BatchMaker:
 
     def __init__(self, config: Config, store: Store, split: str) -> None:
         self.config, self.store = config, store
-        self.pictures = Pictures(store, config.backbone, config.ship_only)
+        shown = "ship" if config.ship_only else "any"
+        self.pictures = Pictures(store, config.backbone, shown)
         self.sounds: dict[str, list[Sound]] = {
-            origin: store.select(split, origin, config.ship_only) for origin in ("real", "rendered")
+            origin: store.select(split, origin, shown) for origin in ("real", "rendered")
         }
         self.seed = [config.seed, ("train", "valid").index(split)]
 

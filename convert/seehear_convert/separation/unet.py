@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from . import dsp
+from seehear.separation import dsp
+
 from .guide import GUIDE, SLOPE
 
 #: Widths on the way down, in units of the first.

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 
 RATE = 11025
 SAMPLES = 65535
+#: What lies above is in no track, Hz.
+TOP = RATE / 2
+#: RMS that every mixture is brought to before its logarithm is taken.
+LEVEL = 0.1
 FFT = 1022
 HOP = 256
 BINS = FFT // 2 + 1
