@@ -1,5 +1,6 @@
 # make test            everything: C++ tests, lint, types, Python tests against the installed wheel
 # make demo            enhances a clip made here and shows what came of it; VIDEO=clip.mp4 for one of your own
+# make demo-separate   takes a duet made here apart by sight and shows what came of it
 # make bench           figures of the C++ core, against numpy, and of its kernels on the nets
 # make bench-vision    time of `see` over picture sizes
 # make robustness      signals, threads, exit and delay of a stream, counted
@@ -21,7 +22,7 @@ PACKAGED := $(shell find csrc sdk convert boards -type f ! -path '*/__pycache__/
 WHEEL := build/wheel/.built
 HOST := build/host
 
-.PHONY: test ctest lint pytest demo bench bench-vision robustness firmware sanitize callgrind wheels test-arm clean
+.PHONY: test ctest lint pytest demo demo-separate bench bench-vision robustness firmware sanitize callgrind wheels test-arm clean
 .DELETE_ON_ERROR:
 
 test: ctest lint pytest
@@ -42,6 +43,9 @@ pytest: $(VENV)/.test
 
 demo: $(VENV)/.demo
 	$(BIN)/seehear demo $(if $(VIDEO),"$(VIDEO)") -o demo-out
+
+demo-separate: $(VENV)/.demo
+	$(BIN)/python -m seehear.demo.duet demo-separate-out
 
 bench: $(HOST)/CMakeCache.txt
 	$(BIN)/cmake --build $(HOST) --parallel $(JOBS) --target seehear_bench seehear_kernels

@@ -26,6 +26,7 @@ from seehear.sample_clock import SampleClock
 if TYPE_CHECKING:
     from seehear.enhancer import Enhancer
     from seehear.runtime.placement import Placement
+    from seehear.separation.separator import Separator
 
 __version__ = "0.2.0"
 
@@ -43,6 +44,7 @@ __all__ = [
     "RuntimeUnavailableError",
     "SampleClock",
     "SeehearError",
+    "Separator",
     "StateError",
     "available_models",
 ]
@@ -62,4 +64,8 @@ def __getattr__(name: str) -> Any:
         from seehear.runtime.placement import Placement
 
         return Placement
+    if name == "Separator":
+        from seehear.separation.separator import Separator
+
+        return Separator
     raise AttributeError(f"module 'seehear' has no attribute {name!r}")

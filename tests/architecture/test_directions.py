@@ -36,7 +36,7 @@ SDK: list[set[str]] = [
     {"sight"},
     {"enhancer"},
     {"report"},
-    {"live", "meeting"},
+    {"live", "meeting", "separation"},
     {"testing", "demo"},
     {"cli"},
 ]

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seehear import bundle as bundles
-from seehear.bundle import keys
+from seehear.bundle import Bundle, keys
 from seehear.cli import boards as boards_cli
-from seehear.cli import export, options
+from seehear.cli import export, options, separate
 from seehear.cli import live as live_cli
 from seehear.cli import meeting as meeting_cli
 from seehear.errors import (
@@ -129,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
         help="WAV; with the extra media also FLAC, Ogg, mp4, mpg, mkv, webm; - is standard input",
     )
     options.add(enhance, "out", "audio-only", "model", "key", "board", "delegate", "runtime")
-    options.add(enhance, "floor-db", "visual-delay-ms", "json")
+    options.add(enhance, "floor-db", "visual-delay-ms", "plot", "json")
     enhance.add_argument(
         "--video", help="the talker's pictures, if they are not in INPUT; starts with the sound"
     )
@@ -137,7 +137,6 @@ def parser() -> argparse.ArgumentParser:
         "--list", metavar="LIST.csv", help="many files: columns id, audio, video; others are ignored"
     )
     enhance.add_argument("--strength", type=float, default=1.0, help="0 = untouched .. 1 = full (default)")
-    options.add(enhance, "plot")
     enhance.add_argument("--clean", metavar="CLEAN", help="with --plot: the clean sound, to draw beside")
 
     info = commands.add_parser("info", help="say what is in a model bundle; as JSON, its manifest")
@@ -158,6 +157,7 @@ def parser() -> argparse.ArgumentParser:
     boards_cli.add_commands(commands)
     meeting_cli.add_commands(commands)
     export.add_commands(commands)
+    separate.add_commands(commands)
     return top
 
 
@@ -434,14 +434,40 @@ def _load(arguments: argparse.Namespace) -> Enhancer:
 
 
 def _info(arguments: argparse.Namespace) -> int:
-    bundle = bundles.load(arguments.model)
+    bundle = bundles.load(arguments.model, kind=None)
     manifest = bundle.manifest
     if arguments.json:
         print(json.dumps(manifest))
         return 0
+    lines = [f"{bundle.name} ({bundle.source})"]
+    lines += _about_separator(manifest) if bundle.kind == "separation" else _about_enhancer(bundle)
+    for name, graph in manifest["graphs"].items():
+        operators = ", ".join(dict.fromkeys(graph["operators"]))
+        lines.append(f"graph      {name}: {graph['bytes']} bytes, {graph['quantisation']}, {operators}")
+    for key in ("licence", "training", "scores"):
+        value = manifest.get(key)
+        if isinstance(value, dict):
+            lines += [f"{key:10} {name}: {_brief(each)}" for name, each in value.items()]
+        elif value is not None:
+            lines.append(f"{key:10} {_brief(value)}")
+    # a bundle's words are a stranger's
+    print("\n".join(map(_line, lines)))
+    return 0
+
+
+def _about_separator(manifest: Mapping[str, Any]) -> list[str]:
+    classes = manifest["separation"]["classes"]
+    return [
+        "separation one track for each source in sight, in blocks of 5.9 s (seehear separate)",
+        "band       up to 5512 Hz; above it nothing comes through",
+        f"classes    {', '.join(classes)}",
+    ]
+
+
+def _about_enhancer(bundle: Bundle) -> list[str]:
+    manifest = bundle.manifest
     profile, (hop_sized, any_size) = manifest["profile"], bundle.delays_ms
     lines = [
-        f"{bundle.name} ({bundle.source})",
         f"profile    {profile.get('name', '')}: {profile['rate']} Hz, "
         f"hop {1e3 * profile['hop'] / profile['rate']:g} ms, {len(manifest['bands']['edges']) - 1} bands",
         f"delay      {hop_sized:.1f} ms sound to sound in blocks of whole hops (block=), "
@@ -459,18 +485,7 @@ def _info(arguments: argparse.Namespace) -> int:
     for name, network in manifest["networks"].items():
         units = " + ".join(str(layer["units"]) for layer in network["layers"])
         lines.append(f"network    {name}: {network['cell']} {units}, from {', '.join(network['inputs'])}")
-    for name, graph in manifest["graphs"].items():
-        operators = ", ".join(dict.fromkeys(graph["operators"]))
-        lines.append(f"graph      {name}: {graph['bytes']} bytes, {graph['quantisation']}, {operators}")
-    for key in ("licence", "training", "scores"):
-        value = manifest.get(key)
-        if isinstance(value, dict):
-            lines += [f"{key:10} {name}: {_brief(each)}" for name, each in value.items()]
-        elif value is not None:
-            lines.append(f"{key:10} {_brief(value)}")
-    # a bundle's words are a stranger's
-    print("\n".join(map(_line, lines)))
-    return 0
+    return lines
 
 
 def _brief(value: Any) -> str:

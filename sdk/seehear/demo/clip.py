@@ -8,6 +8,7 @@ needed; a person is what the networks were trained for, so take your own clip (`
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seehear.demo.talking_head import FPS, RATE, SIDE, mouth_moves, talking_head
+from seehear.demo.talking_head import FPS, RATE, mouth_moves, talking_head
 from seehear.errors import MissingExtraError, install
 from seehear.media.audio_files import at_rate, read_audio, write_wav
 from seehear.media.video_files import frames
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def write_clip(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray) -> None:
-    """MP4 of pictures at `FPS` and sound (float [n] at `RATE`)."""
+    """MP4 of pictures of one size at `FPS` and sound (float [n] at `RATE`)."""
     try:
         import av
     except ImportError as error:
@@ -39,11 +40,12 @@ def write_clip(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray) ->
     partial = path.with_suffix(".part.mp4")
     with av.open(str(partial), "w") as container:
         video: Any = container.add_stream(codec, rate=FPS)
-        video.width = video.height = SIDE
+        first = next(pictures)
+        video.height, video.width = first.shape[:2]
         video.pix_fmt = "yuv420p"
         video.bit_rate = 1_000_000
         audio: Any = container.add_stream("aac", rate=RATE, layout="mono")
-        for picture in pictures:
+        for picture in itertools.chain([first], pictures):
             container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(video.encode(None))
         samples = np.clip(sound, -1, 1).astype(np.float32)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -98,3 +100,31 @@ def _frames_opencv(file: Path, start: float) -> Iterator[tuple[float, np.ndarray
         capture.release()
     if last == -np.inf:
         raise MediaError(f"{file}: not a video file, or not one picture could be decoded")
+
+
+def some_frames(path: str | os.PathLike[str], count: int) -> list[np.ndarray]:
+    """Up to ``count`` pictures spread over a video, RGB uint8 (height, width, 3), without decoding what lies between.
+
+    Where a file cannot be wound, they are its first ones.
+
+    Raises
+    ------
+    MediaError, MissingExtraError
+        As `frames`.
+    """
+    file = Path(path)
+    check_file(file)
+    try:
+        import av
+    except ImportError:
+        return [image for _, image in itertools.islice(_frames_opencv(file, 0.0), count)]
+    found = [next(_frames_av(file, None))[1]]
+    with suppress(av.FFmpegError, ValueError), av.open(str(file)) as container:
+        stream, start = container.streams.video[0], container.start_time or 0
+        for n in range(1, count):
+            container.seek(start + (container.duration or 0) * n // count)
+            frame = next(container.decode(stream))
+            found.append(
+                np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4))
+            )
+    return found

@@ -1,0 +1,228 @@
+"""`seehear separate`: a video in, a track for each source in sight out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seehear.cli import options
+from seehear.errors import InputError, MediaError, OutputError
+from seehear.files import write_atomically
+from seehear.media.audio_files import SoundStream, open_audio, wav_writer
+from seehear.media.video_files import some_frames
+from seehear.report.progress import progress
+from seehear.separation import dsp, regions
+from seehear.separation.regions import Region
+
+#: Files in the folder that are no source's.
+REST, REPORT = "rest", "separation.json"
+#: A track this far below the mixture holds what leaks, no source, dB.
+UNHEARD_DB = -25.0
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+
+
+def add_commands(subparsers: Any) -> None:
+    """Adds `separate`."""
+    parser = subparsers.add_parser(
+        "separate",
+        help="take a duet or a street scene apart: one track for each source in sight",
+        description="Writes OUT/<source>.wav at the input's rate, OUT/rest.wav (what no source took; all of them add up to "
+        "the mixture), OUT/separation.json. Works in blocks of 6 s. What lies above 5.5 kHz is in no track.",
+    )
+    parser.set_defaults(run=_separate)
+    parser.add_argument(
+        "video", metavar="VIDEO", help="what was heard and seen; needs the extras media and camera"
+    )
+    options.add(parser, "out", required=True)
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--regions",
+        metavar="JSON",
+        help='where the sources are: [{"name": "violin", "box": [x, y, width, height]}, ...]',
+    )
+    where.add_argument(
+        "--halves", action="store_true", help="the sources stand side by side, each in its part of the width"
+    )
+    where.add_argument(
+        "--detect", action="store_true", help="find them by what the image net's classes point at (default)"
+    )
+    parser.add_argument(
+        "--sources", type=int, default=2, help="how many there are, without --regions (default: 2)"
+    )
+    options.add(parser, "model", default="instruments")
+    options.add(parser, "key", "plot", "json")
+
+
+def _separate(arguments: argparse.Namespace) -> int:
+    from seehear.separation.separator import PICTURES, Separator
+
+    if not 1 <= arguments.sources <= regions.MAX_SOURCES:
+        raise InputError(f"--sources: expected 1 to {regions.MAX_SOURCES}, got {arguments.sources}")
+    given = regions.read(arguments.regions) if arguments.regions else None
+    if given is not None:
+        _check_names(given)
+    if arguments.plot:
+        from seehear.report.plots import check_plot
+
+        check_plot(Path(arguments.plot))
+    separator = Separator.load(arguments.model)
+    video = arguments.video
+    started = time.perf_counter()
+    with open_audio(video) as sound:
+        if not sound.has_pictures:
+            raise MediaError(f"{video}: expected a video, it has no pictures")
+        frames = some_frames(video, PICTURES)
+        heat = None
+        if given is not None:
+            found = given
+        elif arguments.halves:
+            found = regions.halves(frames[0].shape, arguments.sources)
+        else:
+            heat = separator.heat_maps(frames[0])
+            found = regions.detect(frames[0], heat, separator.classes, arguments.sources)
+        guides = separator.guides(frames, found)
+        trace = None
+        if arguments.plot:
+            from seehear.separation.plots import Trace
+
+            trace = Trace()
+        with _folder(arguments.out) as folder:
+            powers, length = _write(separator, sound, guides, found, folder, trace, Path(video).name)
+            report = _report(arguments, sound, found, powers, length, separator.bundle.name)
+            report["compute_seconds"] = round(time.perf_counter() - started, 3)
+            if trace is not None:
+                from seehear.separation.plots import plot
+
+                heat = separator.heat_maps(frames[0]) if heat is None else heat
+                plot(Path(arguments.plot), frames[0], found, trace, heat, length / sound.rate)
+            write_atomically(folder / REPORT, (json.dumps(report, indent=1) + "\n").encode())
+    print(json.dumps(report) if arguments.json else _sentence(report))
+    return 0
+
+
+def _check_names(given: list[Region]) -> None:
+    seen: set[str] = set()
+    if len(given) > regions.MAX_SOURCES:
+        raise InputError(f"--regions: expected at most {regions.MAX_SOURCES} sources, got {len(given)}")
+    for region in given:
+        if not _SAFE_NAME.fullmatch(region.name) or region.name == REST:
+            raise InputError(
+                f"--regions: expected names of letters, digits, _ . - other than {REST}, got {region.name[:100]!r}"
+            )
+        if region.name in seen:
+            raise InputError(f"--regions: the name {region.name!r} is there twice")
+        seen.add(region.name)
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[Path]:
+    """A folder for the results; one that was made for them is not left behind empty."""
+    there = path.is_dir()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path}: cannot be made ({getattr(error, 'strerror', None) or error})") from error
+    try:
+        yield path
+    except BaseException:
+        if not there:
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def _write(
+    separator: Any,
+    sound: SoundStream,
+    guides: np.ndarray,
+    found: list[Region],
+    folder: Path,
+    trace: Any,
+    title: str,
+) -> tuple[np.ndarray, int]:
+    """Write the tracks as they come; mean powers of tracks, rest and mixture, and the length in samples."""
+    from seehear.separation.separator import SeparationStream
+
+    stream = SeparationStream(separator, sound.rate, guides, trace)
+    powers = np.zeros(len(found) + 2)
+    length, skip = 0, stream.delay
+    names = [*(region.name for region in found), REST]
+    with ExitStack() as files, progress(title, 1000) as advance:
+        writers = [files.enter_context(wav_writer(folder / f"{name}.wav", sound.rate)) for name in names]
+
+        def write(made: np.ndarray) -> None:
+            nonlocal skip
+            cut, skip = made[:, skip:], max(0, skip - made.shape[1])
+            powers[:-1] += np.sum(np.square(cut, dtype=np.float64), axis=1)
+            for writer, samples in zip(writers, cut, strict=True):
+                writer(samples)
+
+        shown = 0
+        for block in sound.blocks:
+            length += len(block)
+            powers[-1] += float(np.sum(np.square(block, dtype=np.float64)))
+            write(np.vstack(stream.process(block)))
+            now = min(1000, 1000 * length // sound.expected) if sound.expected else 0
+            advance(now - shown)
+            shown = now
+        write(np.vstack(stream.finish()))
+    return powers / max(1, length), length
+
+
+def _report(
+    arguments: argparse.Namespace,
+    sound: SoundStream,
+    found: list[Region],
+    powers: np.ndarray,
+    length: int,
+    model: str,
+) -> dict[str, Any]:
+    def level(power: float) -> float:
+        return round(float(10 * np.log10(max(power, 1e-12))), 1)
+
+    mixture = level(powers[-1])
+    sources = [
+        {
+            "name": region.name,
+            "file": f"{region.name}.wav",
+            "box": [round(v, 1) for v in region.box],
+            "looks_like": region.looks_like,
+            "evidence": region.evidence,
+            "level_db": level(power),
+            "heard": bool(level(power) > mixture + UNHEARD_DB and mixture > -100),
+        }
+        for region, power in zip(found, powers, strict=False)
+    ]
+    return {
+        "input": arguments.video,
+        "output": str(arguments.out),
+        "seconds": round(length / sound.rate, 3),
+        "rate": sound.rate,
+        "channels": sound.channels,
+        "model": model,
+        "top_hz": dsp.TOP,
+        "mixture_db": mixture,
+        "rest_db": level(powers[-2]),
+        "sources": sources,
+    }
+
+
+def _sentence(report: dict[str, Any]) -> str:
+    told = []
+    for source in report["sources"]:
+        looks = f", looks like {source['looks_like']}" if source["looks_like"] else ""
+        silent = "" if source["heard"] else ", hardly heard"
+        told.append(f"{source['file']} {source['level_db']:.1f} dB{looks}{silent}")
+    mixed = f", {report['channels']} channels mixed to one" if report["channels"] > 1 else ""
+    return (
+        f"{report['input']} -> {report['output']}: {report['seconds']:.1f} s at {report['rate']} Hz{mixed}; "
+        f"{'; '.join(told)}; {REST}.wav {report['rest_db']:.1f} dB; {report['compute_seconds']:.1f} s of work"
+    )
