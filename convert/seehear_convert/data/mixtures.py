@@ -251,8 +251,8 @@ class MixtureMaker:
             total = total / max(active_rms(total), 1e-3) + rng.uniform(0.1, 0.5) * self._background(rng)
         return total, "talker" if count == 1 else "babble"
 
-    def _face_track(self, rng: np.random.Generator) -> tuple[F32, F32, F32, str]:
-        """Speech (n,), lip distances and image times of one talker: excerpts of 1 to 2.5 s joined, never whole clips.
+    def _face_track(self, rng: np.random.Generator, least: float = 1.0) -> tuple[F32, F32, F32, str]:
+        """Speech (n,), lip distances and image times of one talker: excerpts of ``least`` to 2.5 s joined, never whole clips.
 
         Lips are those of our tracker or, for half of the tracks where the store has them, the teacher's. Corpora without a face
         are cut close to the voice: there, half of the excerpts are followed by a pause with the mouth closed.
@@ -266,7 +266,7 @@ class MixtureMaker:
         times: list[F32] = []
         at = 0.0
         while at * RATE < self.n:
-            x, start = self._piece(clip, int(rng.uniform(1.0, 2.5) * RATE), rng)
+            x, start = self._piece(clip, int(rng.uniform(least, 2.5) * RATE), rng)
             d = seen[clip.id]
             image_t = np.arange(len(d)) / IMAGE_RATE - start
             inside = (image_t >= 0) & (image_t < len(x) / RATE)
@@ -285,9 +285,9 @@ class MixtureMaker:
             clip = same[int(rng.integers(len(same)))]
         return np.concatenate(sounds)[: self.n], np.concatenate(distances), np.concatenate(times), clip.talker
 
-    def draw_face(self, rng: np.random.Generator) -> Excerpt:
-        """Clean speech and its lips, no noise: what the second network learns from."""
-        speech, distances, times, _ = self._face_track(rng)
+    def draw_face(self, rng: np.random.Generator, least: float = 1.0) -> Excerpt:
+        """Clean speech and its lips, no noise: what the second network learns from; excerpts of at least ``least`` s."""
+        speech, distances, times, _ = self._face_track(rng, least)
         speech = speech / max(active_rms(speech), 1e-4)
         return Excerpt(speech.astype(np.float32), np.zeros_like(speech), distances, times, "clean")
 

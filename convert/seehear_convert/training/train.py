@@ -25,6 +25,7 @@ F32 = NDArray[np.float32]
 # Of the lip features (docs/architecture.md): deviations, differences, openings as they are, age.
 LIP_MEAN = np.round(np.repeat([0.0, 0.0, 0.0, 0.08], [10, 10, 3, 1]), 3)
 LIP_STD = np.round(np.repeat([1 / 12, 1 / 30, 1 / 12, 0.04], [10, 10, 3, 1]), 4)
+LIP_SECONDS = 2.0  # single excerpts for the lip net: where two are joined, neither has the mean that a stream has
 
 
 class BatchMaker:
@@ -45,7 +46,7 @@ class BatchMaker:
         self.maker = MixtureMaker(
             Store(store),
             split,
-            config.seconds,
+            min(config.seconds, LIP_SECONDS) if net == "lips" else config.seconds,
             lips=net != "audio",
             ship_only=config.ship_only,
             noise_weights=config.noise_weights,
@@ -91,7 +92,7 @@ class BatchMaker:
     def _lips(self, rng: np.random.Generator) -> Batch:
         xs, ys, ws = [], [], []
         for _ in range(self.config.batch):
-            e = self.maker.draw_face(rng)
+            e = self.maker.draw_face(rng, LIP_SECONDS)
             x = self.lips(e, rng)
             y = self._ibm(e)
             w = np.ones_like(y)
