@@ -115,6 +115,20 @@ def test_training_sees_faces_through_either_tracker_and_validation_through_ours(
     assert seen == {"train": {1.0, 2.0}, "valid": {1.0}}
 
 
+def test_the_lip_net_learns_from_one_excerpt_at_a_time(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    maker = BatchMaker(Config(batch=8, seconds=4.0), store, "lips", "train", {})
+    for lips in maker.maker.seen:
+        lips |= {k: np.arange(len(d))[:, None].repeat(10, 1) for k, d in lips.items()}
+    drawn: list[mixtures.Excerpt] = []
+    draw = maker.maker.draw_face
+    monkeypatch.setattr(maker.maker, "draw_face", lambda *args: drawn.append(draw(*args)) or drawn[-1])
+    x, y, _ = maker(0)
+    assert x.shape[:2] == y.shape[:2] == (8, 50)  # 2 s
+    assert len(drawn) == 8 and all(
+        e.distances is not None and (np.diff(e.distances[:, 0]) == 1).all() for e in drawn
+    )
+
+
 def test_voices_cut_close_pause_with_the_mouth_closed(store: Path) -> None:
     opened = Store(store)
     voices = [c for c in opened.clips if c.kind == "speech" and c.id not in opened.lips]
