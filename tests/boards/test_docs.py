@@ -33,3 +33,12 @@ def test_the_page_of_placement_is_up_to_date() -> None:
     assert page.read_text(encoding="utf-8") == placement_markdown(
         "default", bundle.load("default").manifest
     ), command
+
+
+def test_the_page_of_placement_of_separators_is_up_to_date() -> None:
+    if "instruments" not in bundle.available_models():
+        pytest.skip("no separator is shipped")
+    page = DOCS / "placement-separation.md"
+    command = "seehear boards check instruments --all --markdown > docs/placement-separation.md"
+    manifest = bundle.load("instruments", kind="separation").manifest
+    assert page.read_text(encoding="utf-8") == placement_markdown("instruments", manifest), command

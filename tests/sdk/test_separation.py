@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,49 @@ def test_a_wrong_manifest_is_one_sentence(path: tuple[str, ...], value: Any, say
         bundles.manifest.validate(wrong)  # type: ignore[attr-defined]
 
 
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(each for key, item in inner for each in places(item, (*path, key)))]
+
+
+def test_whatever_stands_in_a_manifest_is_taken_or_refused_in_a_sentence() -> None:
+    whole = manifest()
+    for name, graph in whole["graphs"].items():
+        graph |= {"file": f"{name}.tflite", "bytes": 1, "sha256": "0" * 64}
+    bundles.manifest.validate(whole)  # type: ignore[attr-defined]
+    nasty: list[Any] = [
+        None,
+        True,
+        -1,
+        0,
+        2**63,
+        10**400,
+        1e308,
+        float("nan"),
+        float("inf"),
+        "",
+        "x\x1b",
+        "x" * 70000,
+        [],
+        {},
+        [[]],
+    ]
+    refused = 0
+    for path in places(whole)[1:]:
+        for value in nasty:
+            wrong = copy.deepcopy(whole)
+            table = wrong
+            for key in path[:-1]:
+                table = table[key]
+            table[path[-1]] = value
+            try:
+                bundles.manifest.validate(wrong)  # type: ignore[attr-defined]
+            except BundleError as error:
+                refused += 1
+                assert len(str(error)) < 400 and "\n" not in str(error)
+    assert refused > 500
+
+
 def test_graphs_that_are_none_are_one_sentence(hollow: Bundle) -> None:
     with pytest.raises(BundleError, match=r"graph vision: .* refuses it"):
         Separator.load(hollow)
@@ -385,6 +429,8 @@ def test_what_goes_wrong_is_one_sentence_and_leaves_nothing(
     out = tmp_path / "out"
     assert "no pictures" in failed(capsys, 3, wav, "-o", out)
     assert "no such file" in failed(capsys, 3, tmp_path / "missing.mp4", "-o", out)
+    os.mkfifo(tmp_path / "pipe")
+    assert "read twice" in failed(capsys, 2, tmp_path / "pipe", "-o", out)
     assert "found" in failed(capsys, 3, video, "-o", out, "--sources", 16)
     assert "one for enhancement" in failed(capsys, 4, video, "-o", out, "--model", "default")
     assert not out.exists()

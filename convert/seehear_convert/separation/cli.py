@@ -101,6 +101,15 @@ def _bundle(args: argparse.Namespace) -> dict[str, Any]:
     return {"bundle": str(args.out), "name": written.name, "bytes": args.out.stat().st_size}
 
 
+def _card(args: argparse.Namespace) -> dict[str, Any]:
+    from seehear.files import write_atomically
+
+    from .card import card
+
+    write_atomically(args.out, card(args.model, args.reports, args.notes).encode())
+    return {"card": str(args.out)}
+
+
 def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
     """Add ``separation`` to the command line; ``bar`` shows progress of a loop, ``steps`` opens a progress of steps."""
 
@@ -185,3 +194,12 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
     add_options(p, "weights")
     p.add_argument("--name", default="instruments")
     p.add_argument("--scores", type=Path, help="summary.json of evaluate, kept in the manifest")
+
+    p = inner.add_parser("card", help="model card of a separator: data, licences, scores")
+    p.set_defaults(run_command=_card)
+    add_options(p, "model", default="instruments")
+    add_options(p, "out", required=True)
+    p.add_argument(
+        "--reports", type=Path, nargs="+", default=[], metavar="DIR", help="folders that evaluate wrote"
+    )
+    p.add_argument("--notes", type=Path, help="markdown of what the figures do not say")

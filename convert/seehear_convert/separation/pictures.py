@@ -146,7 +146,9 @@ class Layer:
 
 
 def _pick(rng: Rng, colours: Sequence[Colour]) -> Colour:
-    c = np.asarray(colours[int(rng.integers(len(colours)))]) * rng.uniform(0.85, 1.1) + rng.uniform(-10, 10, 3)
+    c = np.asarray(colours[int(rng.integers(len(colours)))]) * rng.uniform(0.85, 1.1) + rng.uniform(
+        -10, 10, 3
+    )
     r, g, b = np.clip(c, 0, 255)
     return float(r), float(g), float(b)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import numpy as np
 
 from seehear.cli import options
 from seehear.errors import InputError, MediaError, OutputError
-from seehear.files import write_atomically
+from seehear.files import STANDARD, write_atomically
 from seehear.media.audio_files import SoundStream, open_audio, wav_writer
 from seehear.media.video_files import some_frames
 from seehear.report.progress import progress
@@ -73,8 +74,12 @@ def _separate(arguments: argparse.Namespace) -> int:
         from seehear.report.plots import check_plot
 
         check_plot(Path(arguments.plot))
-    separator = Separator.load(arguments.model)
     video = arguments.video
+    if video == STANDARD or (os.path.exists(video) and not os.path.isfile(video)):
+        raise InputError(
+            f"{video}: a video is read twice, for its sound and for its pictures: expected a file, got none"
+        )
+    separator = Separator.load(arguments.model)
     started = time.perf_counter()
     with open_audio(video) as sound:
         if not sound.has_pictures:
