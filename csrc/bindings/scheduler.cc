@@ -232,6 +232,11 @@ void BindScheduler(py::module_& m) {
                                const auto& core = self.cast<PyScheduler&>().core;
                                return ReadOnlyView(core.irm(), core.bands(), self);
                              })
+      .def_property_readonly("ibm",
+                             [](const py::object& self) {
+                               const auto& core = self.cast<PyScheduler&>().core;
+                               return ReadOnlyView(core.face(0).ibm(), core.bands(), self);
+                             })
       .def_property_readonly("mask",
                              [](const py::object& self) {
                                const auto& core = self.cast<PyScheduler&>().core;

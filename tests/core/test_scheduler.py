@@ -402,6 +402,7 @@ def test_any_camera_at_all_leaves_sane_masks(images: list[tuple[float, str]]) ->
         for k in range(3):
             scheduler.process(hop(n + k), out)
         assert np.isfinite(out).all()
+        assert np.array_equal(scheduler.ibm, scheduler.face(0).ibm)
         for mask in (scheduler.irm, scheduler.face(0).ibm, scheduler.face(0).gate, scheduler.mask):
             assert mask.min() >= 0 and mask.max() <= 1
         assert scheduler.face(0).state in ("none", "seen", "no_face", "frozen", "late")
