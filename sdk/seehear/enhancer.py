@@ -748,7 +748,7 @@ class Enhancer:
 
     @property
     def scheduler(self) -> Any:
-        """The core's `HopScheduler`: irm, ibm (of the first face), mask of the last hop, each face's ibm and gate, clock `now`."""
+        """The core's `HopScheduler`: irm, ibm (of the first face), mask of the last hop, each face's ibm and gate, `now`."""
         return self._scheduler
 
     @property
