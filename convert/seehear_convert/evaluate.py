@@ -2,7 +2,7 @@
 
 Conditions: ``noisy`` (pass-through), ``audio`` (first network alone), ``av``, and the controls ``shuffled`` (the face of
 another talker) and ``static`` (one still picture, kept alive by a jitter of .05 pixel). A gain that the controls share
-is not due to lips.
+is not due to lips. How well the lip mask tells when its talker speaks is measured beside them, by the pictures alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from seehear.bundle import find_model
 from seehear.report.metrics import si_sdr
 
+from . import dsp
 from .data.corpus import IMAGE_RATE
+from .data.mixtures import BroadMask
 
 F32 = NDArray[np.float32]
 METRICS = ("pesq", "stoi", "estoi", "si_sdr")
@@ -64,6 +66,34 @@ def read_mixtures(table: Path, root: Path) -> list[dict[str, str]]:
             if row.get(key):
                 row[key] = str(root / row[key])
     return rows
+
+
+def lip_area(mask: F32, clean: F32, profile: dsp.Profile) -> float:
+    """Area under the curve of a lip mask's mean over bands, ``mask`` (hops,), as a detector of voice in ``clean`` (n,).
+
+    At the best delay of 0 to 80 ms, without the first .32 s; NaN where the voice never speaks or never pauses. Voice is what
+    `BroadMask` says it is: energy within 25 dB of the loud hops'.
+    """
+    edges = dsp.band_edges(profile)
+    says = BroadMask(edges, 2)(dsp.band_power(dsp.stft(clean, profile), edges, profile))[:, 0] > 0
+    hops = min(len(mask), len(says))
+    per_second = profile.rate / profile.hop
+    start = int(0.32 * per_second)
+    return max(
+        area_under_curve(mask[lag + start : hops], says[start : hops - lag])
+        for lag in range(int(0.08 * per_second) + 1)
+    )
+
+
+def area_under_curve(score: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
+    """Chance that ``score`` (n,) is higher where ``truth`` (n,) holds than where not; NaN where it never or always does."""
+    from scipy.stats import rankdata
+
+    ones = int(truth.sum())
+    zeros = len(truth) - ones
+    if not ones or not zeros:
+        return float("nan")
+    return float((rankdata(score)[truth].sum() - ones * (ones + 1) / 2) / (ones * zeros))
 
 
 _state: dict[str, Any] = {}
@@ -135,12 +165,18 @@ def _work(job: tuple[int, str]) -> dict[str, Any]:
     clean, _ = soundfile.read(row["clean"], dtype="float32")
     n = min(len(noisy), len(clean))
     noisy, clean = noisy[:n], clean[:n]
-    result: dict[str, Any] = {"at": at, "condition": condition}
+    result: dict[str, Any] = {"at": at, "condition": condition, "lips": float("nan")}
     if condition == "noisy":
         return result | scores(clean, noisy)
     enhancer = _state["enhancer"]
     images = [] if condition == "audio" else _images(condition, at)
-    out = enhancer.enhance(noisy, 16000, images or None, _state["delay"])
+    masks: list[float] = []
+    out = enhancer.enhance(
+        noisy, 16000, images or None, _state["delay"], lambda e: masks.append(float(e.scheduler.ibm.mean()))
+    )
+    if images:
+        profile = dsp.PROFILES[enhancer.bundle.manifest["profile"]["name"]]
+        result["lips"] = lip_area(np.array(masks, np.float32), clean, profile)
     return result | scores(clean, np.asarray(out, np.float32))
 
 
@@ -325,7 +361,45 @@ def report(results: list[dict[str, Any]]) -> str:
             p = [paired(results, m, before, after, chosen) for m in METRICS]
             cells = " | ".join(f"{v['mean']:+.3f} [{v['low']:+.3f}, {v['high']:+.3f}]" for v in p)
             lines.append(f"| {after} - {before} | {label} | {p[0]['n']:.0f} | {cells} |")
+    lines += _lips(results, [c for c in conditions if c not in ("noisy", "audio")], groups)
     return "\n".join(lines).strip() + "\n"
+
+
+def _lips(results: list[dict[str, Any]], conditions: list[str], groups: list[str]) -> list[str]:
+    """Table of `lip_area`, mean over talkers of their means; where ``sync`` is told, also of those surely or likely in step."""
+    seen = [r for r in results if np.isfinite(r.get("lips", float("nan")))]
+    rows = []
+    for group in groups:
+        part = [r for r in seen if r["group"] == group]
+        for label, chosen in (
+            (group, part),
+            (f"{group}, in step", [r for r in part if r["sync"] in ("verified", "likely")]),
+        ):
+            if not chosen:
+                continue
+            cells = []
+            for condition in conditions:
+                by_talker: dict[str, list[float]] = defaultdict(list)
+                for r in chosen:
+                    if r["condition"] == condition:
+                        by_talker[r["talker"]].append(r["lips"])
+                means = [np.mean(v) for v in by_talker.values()]
+                cells.append(f"{np.mean(means):.3f}" if means else "")
+            talkers = len({r["talker"] for r in chosen})
+            rows.append(f"| {label} | {talkers} | {len({r['id'] for r in chosen})} | {' | '.join(cells)} |")
+    if not rows:
+        return []
+    head = [
+        "",
+        "**Lip mask as a voice detector** (area under the curve; chance .5, at the best delay of 0 to 80 ms)",
+        "",
+    ]
+    return [
+        *head,
+        f"| | talkers | mixtures | {' | '.join(conditions)} |",
+        "|---|---|---|" + "---|" * len(conditions),
+        *rows,
+    ]
 
 
 def summary(results: list[dict[str, Any]]) -> dict[str, Any]:

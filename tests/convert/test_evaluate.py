@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seehear_convert import cli, evaluate
+from seehear_convert import cli, dsp, evaluate
 
 
 def results() -> list[dict[str, object]]:
@@ -44,6 +44,28 @@ def test_the_report_has_every_table_and_count() -> None:
     text = evaluate.report(results())
     assert "| seen | 12 | 1.55 / 1.550 / 1.550 / 1.6 |" in text
     assert "| av - audio | seen, competing <= 5 dB | 12 | +0.100 [+0.100, +0.100]" in text
+
+
+def test_a_lip_mask_that_follows_the_voice_is_told_from_one_that_does_not() -> None:
+    rng = np.random.default_rng(0)
+    speaks = np.repeat(rng.random(20) < 0.5, 20)  # 4 s, 10 ms each
+    clean = (0.1 * np.repeat(speaks, 160) * rng.standard_normal(64000)).astype(np.float32)
+    follows = 0.5 * speaks + 0.1 * rng.random(400)
+    for late in (0, 5):
+        assert evaluate.lip_area(np.roll(follows, late).astype(np.float32), clean, dsp.STANDARD) > 0.95
+    assert 0.4 < evaluate.lip_area(rng.random(400).astype(np.float32), clean, dsp.STANDARD) < 0.65
+    assert np.isnan(evaluate.lip_area(follows.astype(np.float32), 0 * clean, dsp.STANDARD))
+    assert evaluate.area_under_curve(np.array([1.0, 1.0, 2.0]), np.array([False, True, True])) == 0.75
+
+
+def test_the_report_tells_what_lips_say_of_the_voice_by_group() -> None:
+    rows = results()
+    assert "voice detector" not in evaluate.report(rows)
+    for r in rows:
+        r["lips"] = 0.9 if r["talker"] == "t0" else 0.6 if r["condition"] == "av" else float("nan")
+        r["sync"] = "verified" if r["talker"] == "t0" else "doubtful"
+    text = evaluate.report(rows)
+    assert "| seen | 6 | 12 | 0.650 |" in text and "| seen, in step | 1 | 2 | 0.900 |" in text
 
 
 def test_the_command_line_gives_the_sound_that_is_scored(

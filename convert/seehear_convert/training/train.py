@@ -25,7 +25,9 @@ F32 = NDArray[np.float32]
 # Of the lip features (docs/architecture.md): deviations, differences, openings as they are, age.
 LIP_MEAN = np.round(np.repeat([0.0, 0.0, 0.0, 0.08], [10, 10, 3, 1]), 3)
 LIP_STD = np.round(np.repeat([1 / 12, 1 / 30, 1 / 12, 0.04], [10, 10, 3, 1]), 4)
-LIP_SECONDS = 2.0  # single excerpts for the lip net: where two are joined, neither has the mean that a stream has
+LIP_SECONDS = (
+    2.0  # single excerpts for the lip net: where two are joined, neither has the mean that a stream has
+)
 
 
 class BatchMaker:
