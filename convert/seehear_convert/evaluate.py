@@ -349,6 +349,7 @@ def report(results: list[dict[str, Any]]) -> str:
         results, conditions, "By kind", {k: _subset(kind=k) for k in sorted({r["kind"] for r in results})}
     )
     lines += _means(results, conditions, "By SNR", {f"{s:g} dB": _subset(snr=s) for s in snrs})
+    lines += _lips(results, [c for c in conditions if c not in ("noisy", "audio")], groups)
     if "audio" not in conditions:
         return "\n".join(lines).strip() + "\n"
     lines += ["", "**Paired differences**, mean [95 % interval]", ""]
@@ -361,7 +362,6 @@ def report(results: list[dict[str, Any]]) -> str:
             p = [paired(results, m, before, after, chosen) for m in METRICS]
             cells = " | ".join(f"{v['mean']:+.3f} [{v['low']:+.3f}, {v['high']:+.3f}]" for v in p)
             lines.append(f"| {after} - {before} | {label} | {p[0]['n']:.0f} | {cells} |")
-    lines += _lips(results, [c for c in conditions if c not in ("noisy", "audio")], groups)
     return "\n".join(lines).strip() + "\n"
 
 
