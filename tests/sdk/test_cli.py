@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seehear.bundle import Bundle, find_model
+from seehear.bundle import Bundle, available_models, find_model
 from seehear.cli import main as cli
 from seehear.enhancer import Enhancer
 from seehear.errors import exit_codes
@@ -112,6 +112,18 @@ def test_separate_video_may_be_shorter_or_longer(make_video: MakeVideo, wav: Pat
         clip = make_video(times=np.arange(count) / 25)
         assert run("enhance", wav, "--video", clip, "-o", tmp_path / "out.wav") == 0
         assert len(read_audio(tmp_path / "out.wav").samples) == 32000
+
+
+def test_models_are_listed_with_what_they_are_chosen_by(capsys: Capture) -> None:
+    assert run("models", "--json") == 0
+    models = {model["model"]: model for model in json.loads(capsys.readouterr().out)}
+    assert models.keys() == set(available_models())
+    default = models["default"]
+    assert default["sees"] and default["delay_ms"] == 20 and default["nets_bytes"] < default["file_bytes"]
+    assert default["scores"]["stranger"]["audio"]["n"] > 0 and default["licence"]["data"]
+    assert run("models") == 0
+    text = capsys.readouterr().out
+    assert "default" in text and "20 ms" in text and "stranger, audio: PESQ 1." in text
 
 
 def test_mistakes_are_one_sentence_and_an_exit_code(

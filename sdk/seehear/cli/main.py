@@ -24,6 +24,7 @@ from seehear.cli import boards as boards_cli
 from seehear.cli import export, options, separate
 from seehear.cli import live as live_cli
 from seehear.cli import meeting as meeting_cli
+from seehear.cli import models as models_cli
 from seehear.errors import (
     BatchError,
     InputError,
@@ -153,6 +154,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("clip", nargs="?", metavar="CLIP", help="your own clip, instead of the one made here")
     options.add(demo, "out", default=Path("demo-out"))
 
+    models_cli.add_commands(commands)
     live_cli.add_commands(commands)
     boards_cli.add_commands(commands)
     meeting_cli.add_commands(commands)

@@ -125,6 +125,8 @@ def some_frames(path: str | os.PathLike[str], count: int) -> list[np.ndarray]:
             container.seek(start + (container.duration or 0) * n // count)
             frame = next(container.decode(stream))
             found.append(
-                np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4))
+                np.ascontiguousarray(
+                    np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
+                )
             )
     return found
