@@ -30,37 +30,37 @@ def _about(name: str) -> dict[str, Any]:
     path = bundles.find_model(name)
     bundle = bundles.load(name, kind=None)
     manifest = bundle.manifest
-    nets = manifest.get("networks", {})
-    graphs = [layer["graph"] for net in nets.values() for layer in net["layers"]] + [
-        net["head"] for net in nets.values()
-    ]
     return {
         "model": name,
         "kind": bundle.kind,
-        "version": manifest["version"],
-        "sees": bundle.has_vision,
+        "version": manifest.get("version", ""),
+        "sees": bundle.has_vision or bundle.kind == "separation",
         "delay_ms": bundle.delays_ms[0] if bundle.kind == "enhancement" else None,
         "file_bytes": path.stat().st_size,
-        "nets_bytes": sum(manifest["graphs"][graph]["bytes"] for graph in graphs),
+        "nets_bytes": sum(graph["bytes"] for graph in manifest["graphs"].values()),
         "scores": manifest.get("scores", {}),
-        "licence": manifest["licence"],
+        "licence": manifest.get("licence", {}),
     }
 
 
 def _table(models: list[dict[str, Any]]) -> str:
     lines = []
     for model in models:
-        delay = "" if model["delay_ms"] is None else f"{model['delay_ms']:g} ms, "
-        lines.append(
-            f"{model['model']:14} {model['version']}  {'sound and faces' if model['sees'] else 'sound'}, {delay}"
-            f"nets {model['nets_bytes'] / 1e3:.0f} kB, file {model['file_bytes'] / 1e3:.0f} kB; "
-            f"weights {model['licence']['weights']}, data under {len(model['licence']['data'])} licences (--json)"
-        )
-        for group, conditions in model["scores"].items():
-            for condition, scores in conditions.items():
-                if condition in ("audio", "av"):
+        licence = model["licence"]
+        facts = [
+            model["kind"],
+            "sound and pictures" if model["sees"] else "sound",
+            f"delay {model['delay_ms']:g} ms" if model["delay_ms"] else "",
+            f"nets {model['nets_bytes'] / 1e3:.0f} kB, file {model['file_bytes'] / 1e3:.0f} kB",
+            f"weights {licence.get('weights', '?')}, data under {len(licence.get('data', []))} licences",
+        ]
+        lines.append(f"{model['model']} {model['version']}: {', '.join(filter(None, facts))}")
+        if model["kind"] == "enhancement":
+            for group, conditions in model["scores"].items():
+                for condition in [c for c in ("audio", "av") if c in conditions]:
+                    scores = conditions[condition]
                     lines.append(
                         f"    {group}, {condition}: PESQ {scores['pesq']:.2f}, STOI {scores['stoi']:.3f}, "
                         f"ESTOI {scores['estoi']:.3f}, SI-SDR {scores['si_sdr']:.1f} dB, n = {scores['n']}"
                     )
-    return "\n".join([*lines, "Time a hop on this machine: seehear bench --model NAME."])
+    return "\n".join([*lines, "All of it: --json. Time a hop on this machine: seehear bench --model NAME."])
