@@ -153,6 +153,18 @@ def test_the_brightest_places_are_found_from_the_left() -> None:
         regions.detect(picture, heat, ("red", "green"), 3)
 
 
+def test_a_part_of_a_source_is_no_source_of_its_own() -> None:
+    picture = np.zeros((100, 200, 3), np.uint8)
+    heat = np.zeros((3, 28, 56), np.float32)
+    heat[0, 8:20, 4:24] = 20  # a guitar
+    heat[1, 10:16, 16:24] = 15  # its neck, for a banjo
+    heat[2, 10:18, 40:50] = 8
+    found = regions.detect(picture, heat, ("guitar", "banjo", "flute"), 2)
+    assert [r.looks_like for r in found] == ["guitar", "flute"]
+    with pytest.raises(MediaError, match="found 2 of 3"):
+        regions.detect(picture, heat, ("guitar", "banjo", "flute"), 3)
+
+
 # --- the bundle's kind
 
 

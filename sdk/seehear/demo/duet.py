@@ -26,7 +26,7 @@ from seehear.separation.regions import halves
 from seehear.sight.face_crops import opencv
 
 #: Who plays, from the left.
-PLAYERS = ("violin", "xylophone")
+PLAYERS = ("acoustic_guitar", "flute")
 #: Side of a player's picture in the clip, pixels.
 SIDE = 320
 
@@ -96,9 +96,9 @@ def main(out: Path | str = "demo-separate-out", model: str = "instruments") -> i
         ("the other's picture", swapped.tracks),
     ):
         rows[condition] = [si_sdr(*pair) for pair in zip(tracks, played, strict=True)]
-    print(f"\n{'SI-SDR, dB':22}" + "".join(f"{name:>12}" for name in PLAYERS))
+    print(f"\n{'SI-SDR, dB':22}" + "".join(f"{name:>17}" for name in PLAYERS))
     for name, row in rows.items():
-        print(f"{name:22}" + "".join(f"{value:12.1f}" for value in row))
+        print(f"{name:22}" + "".join(f"{value:17.1f}" for value in row))
     print(f"{spent:.2f} s of work, by {separator.runtime}")
     for name, track in zip((*PLAYERS, "rest"), (*right.tracks, right.rest), strict=True):
         write_wav(out / f"{name}.wav", track, RATE)

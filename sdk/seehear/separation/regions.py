@@ -28,6 +28,8 @@ _GRID = 28
 #: Evidence (logits above the mean of all classes) from which on something is taken for a source, and its share of the
 #: strongest source's.
 _LEAST, _SHARE = 3.0, 0.15
+#: Where the evidence of a source's class is above this share of its peak, another class sees a part of it.
+_PART = 0.3
 
 Box = tuple[float, float, float, float]
 
@@ -213,10 +215,11 @@ def detect(image: np.ndarray, heat: np.ndarray, classes: Sequence[str], count: i
                 round(peak, 2),
             )
         )
-        # neither it nor what fades out around it is found again
+        # neither it nor its parts, whatever they look like, nor what fades out around it is found again
         left[:, a:b, c:d] = -np.inf
-        a, b, c, d = _around(heat[k] >= _SHARE * peak, row, column, 1)
-        left[k, a:b, c:d] = -np.inf
+        for those, share in ((slice(None), _PART), (slice(k, k + 1), _SHARE)):
+            a, b, c, d = _around(heat[k] >= share * peak, row, column, 1)
+            left[those, a:b, c:d] = -np.inf
     found.sort(key=lambda region: region.box[0] + region.box[2] / 2)
     return [Region(f"source-{n + 1}", r.box, r.looks_like, r.evidence) for n, r in enumerate(found)]
 
