@@ -93,7 +93,7 @@ def rectified(net: Any) -> Any:
     """The same net with every LeakyReLU written so that the converter makes it the operator PRELU: the same function, which
     the Edge TPU has under this name alone.
 
-    As max(x, a x) it would lie 2.7 times as far from the float net: int8's MAXIMUM has one scale for inputs and output.
+    As max(x, a x) it would lie further from the float net: int8's MAXIMUM has one scale for inputs and output.
     """
     import keras
     import tensorflow as tf
