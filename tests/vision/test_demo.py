@@ -11,7 +11,7 @@ pytest.importorskip("skimage")
 
 from seehear.demo import clip as demo
 from seehear.demo import talking_head
-from seehear.media.audio_files import read_audio
+from seehear.media.audio_files import at_rate, read_audio
 from seehear.report.metrics import si_sdr
 
 
@@ -47,6 +47,15 @@ def test_si_sdr_ignores_scale_and_knows_ten_decibels() -> None:
     clean = rng.normal(size=100_000)
     assert si_sdr(3 * clean, clean) > 100
     assert si_sdr(clean + 10**-0.5 * rng.normal(size=100_000), clean) == pytest.approx(10, abs=0.1)
+
+
+def test_a_talker_and_a_crowd_are_kept_small_and_of_one_length() -> None:
+    pytest.importorskip("av")
+    paths = [Path(str(files("seehear") / "assets" / f"demo_{name}.ogg")) for name in ("talker", "crowd")]
+    assert all(path.stat().st_size < 100_000 for path in paths)
+    talker, crowd = (at_rate(read_audio(path), talking_head.RATE) for path in paths)
+    assert len(talker) == len(crowd) > 5 * talking_head.RATE
+    assert talker.std() > 0.01 and crowd.std() > 0.01
 
 
 @pytest.fixture(scope="module")

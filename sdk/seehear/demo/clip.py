@@ -1,9 +1,10 @@
 """A demo clip, made on the spot, and what seehear does with it.
 
 The clip: the portrait of the astronaut Eileen Collins (NASA, public domain) that scikit-image ships, speaking
-a kept recording of espeak-ng (assets/make_speech.sh) with the babble of six other espeak voices over it. The
-mouth is moved by the speech's own envelope (opening) and vowels (width). No camera, no network, no person
-needed; a person is what the networks were trained for, so take your own clip (`video=`) for a fair picture.
+with a fluent synthetic voice that no net was trained on, another talking over it, and six in the room
+(scripts/make_crowd.py). The mouth is moved by the speech's own envelope (opening) and vowels (width). No camera,
+no network, no person needed; a person is what the networks were trained for, so take your own clip (`video=`)
+for a fair picture.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from seehear.report.metrics import si_sdr
 
 if TYPE_CHECKING:
     from seehear.enhancer import Enhancer
+
+SNR_DB = 5.0
 
 
 def write_clip(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray) -> None:
@@ -125,12 +128,13 @@ def main(out: Path | str = "demo-out", video: Path | str | None = None, model: s
     clean: np.ndarray | None = None
     if video is None:
         assets = files("seehear") / "assets"
-        clean, babble = (
-            read_audio(Path(str(assets / f"demo_{name}.wav"))).samples for name in ("speech", "babble")
+        clean, crowd = (
+            at_rate(read_audio(Path(str(assets / f"demo_{name}.ogg"))), RATE) for name in ("talker", "crowd")
         )
-        clean = 0.1 * clean / clean.std()
-        noisy = clean + babble[: len(clean)] * (0.1 / babble[: len(clean)].std())
-        print(f"making {out / 'clip.mp4'} ({len(clean) / RATE:.1f} s, babble at 0 dB) ...")
+        noisy = clean + crowd * (10 ** (-SNR_DB / 20) * clean.std() / crowd.std())
+        print(
+            f"making {out / 'clip.mp4'} ({len(clean) / RATE:.1f} s, a talker and babble at {SNR_DB:g} dB) ..."
+        )
         video = out / "clip.mp4"
         write_clip(video, talking_head(mouth_moves(clean)), noisy)
         write_wav(out / "clean.wav", clean, RATE)
