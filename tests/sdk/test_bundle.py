@@ -43,6 +43,16 @@ def test_default_model_loads_by_name_and_by_path() -> None:
     assert by_name.rate == 16000 and set(by_name.graphs) == set(by_name.manifest["graphs"])
 
 
+def test_tiny_is_sound_alone_in_120_kb_and_takes_noise_away() -> None:
+    tiny = load("tiny")
+    assert not tiny.has_vision and set(tiny.graphs) == {"audio_1", "audio_2", "audio_out"}
+    assert sum(map(len, tiny.graphs.values())) <= 120_000 and tiny.manifest["scores"]["stranger"]
+    hiss = 0.05 * np.random.default_rng(0).standard_normal(32000).astype(np.float32)
+    with Enhancer.load("tiny") as enhancer:
+        out = enhancer.enhance(hiss, 16000)
+    assert np.isfinite(out).all() and out[16000:].std() < 0.2 * hiss.std()
+
+
 def test_unknown_model_lists_what_there_is() -> None:
     with pytest.raises(BundleError, match=r"no model 'defualt': .*one of: .*default"):
         load("defualt")
