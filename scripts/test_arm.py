@@ -143,6 +143,7 @@ def furnish(name: str, dist: Path) -> tuple[list[str], dict[str, str], dict[str,
     sizes = {
         "wheel": round(wheel.stat().st_size / 1e6, 2),
         "installed": round(size(packages), 1),
+        "byte_code": round(sum(size(cache) for cache in packages.rglob("__pycache__")), 1),
         "numpy_tests": round(sum(size(tests) for tests in packages.glob("numpy/**/tests")), 1),
         "seehear": round(size(packages / "seehear") + size(packages / "seehear_convert"), 1),
     }
@@ -259,8 +260,9 @@ def show(report: dict[str, dict[str, Any]]) -> None:
 
     for name, row in report.items():
         if not INSTALLATIONS[name].reference:
-            rest = row["installed"] - row["numpy_tests"]
-            print(f"{name}: seehear itself {row['seehear']} MB; without numpy's own tests {rest:.1f} MB")
+            plain, rest = row["installed"] - row["byte_code"], row["installed"] - row["numpy_tests"]
+            print(f"{name}: seehear itself {row['seehear']} MB; installed without byte code (pip install --no-compile) "
+                  f"{plain:.1f} MB, without numpy's own tests {rest:.1f} MB")  # fmt: skip
 
 
 def main() -> int:
