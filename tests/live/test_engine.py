@@ -17,7 +17,7 @@ import pytest
 from live.fake_devices import FakeMicrophone, FakeSpeaker
 
 from seehear import DeviceError, Enhancer, InputError, MediaError, OutputError, StateError
-from seehear.live import LiveEnhancer
+from seehear.live import LiveEnhancer, Prompts
 from seehear.media.audio_files import read_audio, to_int16
 from seehear.media.video_files import frames
 
@@ -258,6 +258,27 @@ def test_an_engine_starts_once_and_stops_as_often_as_one_likes(sound: Path) -> N
     with pytest.raises(StateError, match="make another"):
         live.start()
     LiveEnhancer(sound, "none").stop()
+
+
+def test_a_start_that_fails_says_why_and_leaves_nothing_open(sound: Path, tmp_path: Path) -> None:
+    microphone, speaker = FakeMicrophone(), FakeSpeaker()
+    with pytest.raises(MediaError, match=r"nope\.wav"):
+        LiveEnhancer(sound, "none", prompts=Prompts(voice=tmp_path / "nope.wav")).start()
+    microphone.unplugged.set()
+    live = LiveEnhancer(microphone, speaker)
+    with pytest.raises(DeviceError, match="it is not there"):
+        live.start()
+    assert live.stats["state"] == "stopped" and not live.running
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("seehear-")]
+
+
+def test_an_event_may_stop_the_engine(sound: Path, video: Path) -> None:
+    live = LiveEnhancer(
+        sound, "none", str(video), on_event=lambda event: event.kind == "face_found" and live.stop()
+    )
+    live.start()
+    assert live.wait(30)
+    assert live.stats["seconds"] < 5
 
 
 def test_stopping_early_leaves_a_whole_file(sound: Path, tmp_path: Path, eventually: Eventually) -> None:

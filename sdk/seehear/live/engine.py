@@ -39,6 +39,8 @@ MODES = ("clean", "noisy", "audio-only")
 
 # seconds between two looks of the thread that looks after all
 _LOOK = 0.1
+# seconds that a thread of the engine gets to end
+_PATIENCE = 5.0
 # events remembered
 _EVENTS = 1000
 # seconds that files wait for everything else
@@ -220,21 +222,24 @@ class LiveEnhancer:
         try:
             if self._vision is not None:
                 self._vision.stop()
-            if self.enhancer is not None and hasattr(self, "path"):
+            if hasattr(self, "_worker"):
+                # first, so that it opens nothing again
+                self._join(self._looker)
                 self.microphone.stop()
                 self.path.end()
-                if hasattr(self, "_worker"):
-                    self._worker.join(5.0)
+                self._join(self._worker)
                 self.path.stop()
                 self.speaker.stop()
-                if self._looker.is_alive() and self._looker is not threading.current_thread():
-                    self._done.set()
-                    self._looker.join()
                 self._hand_out()
         finally:
             if self.enhancer is not None:
                 self.enhancer.close()
             self._state = "stopped"
+
+    def _join(self, thread: threading.Thread) -> None:
+        # it may be the one that stops the engine, from an event
+        if thread.is_alive() and thread is not threading.current_thread():
+            thread.join(_PATIENCE)
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the sound is at its end (a file's), or something failed for good.
@@ -366,7 +371,7 @@ class LiveEnhancer:
         self._event(f"camera_{state}", reason or f"the camera is {state}")
 
     def _look_after(self) -> None:
-        while not self._done.wait(_LOOK):
+        while not self._done.wait(_LOOK) and self._state == "running":
             try:
                 now = time.monotonic()
                 self._look_after_devices(now)
