@@ -24,7 +24,7 @@ OPTIONS = {
         },
     ),
     "run": (("--run",), {"type": Path, "help": "folder of a run: config, checkpoints, logs, weights"}),
-    "config": (("--config",), {"type": Path, "help": "JSON of a Config (default: the run's)"}),
+    "config": (("--config",), {"type": Path, "help": "settings from this file (default: the run's; JSON of a Config)"}),
     "steps": (("--steps",), {"type": int, "help": "how long to train (default: the config's)"}),
     "seed": (("--seed",), {"type": int, "help": "of all that is drawn by chance"}),
     "ship": (

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 from seehear.cli import options
@@ -24,7 +25,9 @@ _PERIOD = 1.0
 def add_commands(commands: Any) -> None:
     """Adds `live` and `devices`."""
     live = commands.add_parser("live", help="microphone and camera in, clean voice out, until Ctrl-C")
-    live.set_defaults(run=_live)
+    live.set_defaults(run=_live, command=live)
+    live.add_argument("--config", type=Path,
+                      help="settings from this file (default: none; TOML of these options, which win over it)")  # fmt: skip
     options.add(live, "mic", "camera", "speaker")
     options.add(live, "model", "key", "board", "delegate", "runtime", "floor-db", "visual-delay-ms", "json")
     live.add_argument("--strength", type=float, default=1.0, help="0 = untouched .. 1 = full (default)")
@@ -56,6 +59,7 @@ def add_commands(commands: Any) -> None:
 
 def _live(arguments: argparse.Namespace) -> int:
     from seehear.live import LiveEnhancer, Prompts
+    from seehear.live.service import Service
     from seehear.runtime.placement import Placement
 
     if arguments.stop_after is not None and not arguments.stop_after > 0:
@@ -92,13 +96,17 @@ def _live(arguments: argparse.Namespace) -> int:
             page = stack.enter_context(Monitor(live, arguments.monitor, arguments.bind, arguments.token))
             print(f"monitor: {page.url}", file=sys.stderr, flush=True)
         stack.enter_context(live)
+        service = stack.enter_context(Service())
         until = None if arguments.stop_after is None else time.monotonic() + arguments.stop_after
         with suppress(KeyboardInterrupt):  # the way to end it
             ended = False
             while not ended and (until is None or time.monotonic() < until):
                 left = _PERIOD if until is None else min(_PERIOD, max(0.0, until - time.monotonic()))
                 ended = live.wait(left)
-                screen(live.stats, None)
+                stats = live.stats
+                service.tell(stats, _sentence(stats))
+                if arguments.json or not service.address:  # no journal needs a line a second
+                    screen(stats, None)
     screen(live.stats, None)
     return 1 if any(event.kind == "failed" for event in live.events) else 0
 

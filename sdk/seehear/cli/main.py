@@ -21,7 +21,7 @@ import numpy as np
 from seehear import bundle as bundles
 from seehear.bundle import Bundle, keys
 from seehear.cli import boards as boards_cli
-from seehear.cli import export, options, separate
+from seehear.cli import config, export, options, separate
 from seehear.cli import live as live_cli
 from seehear.cli import meeting as meeting_cli
 from seehear.cli import models as models_cli
@@ -62,8 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit code: 0, or that of the error (see `seehear.errors`), whose message goes to standard error.
     """
-    arguments = parser().parse_args(argv)
+    top = parser()
+    arguments = top.parse_args(argv)
     try:
+        if getattr(arguments, "config", None) is not None:
+            arguments.command.set_defaults(**config.read(arguments.config, arguments.command))
+            arguments = top.parse_args(argv)
         with _ends_on_signals(), keys.given(getattr(arguments, "key", None)):
             return int(arguments.run(arguments) or 0)
     except SeehearError as error:
