@@ -30,6 +30,7 @@ from seehear.events import Event, tell
 from seehear.live.devices import Microphone, Speaker
 from seehear.live.file_devices import FileMicrophone, FileSpeaker, NoSpeaker
 from seehear.live.prompts import Prompts
+from seehear.live.recorder import Recorder
 from seehear.live.vision import Vision
 from seehear.live.watched import Watched
 from seehear.runtime.placement import Placement
@@ -133,6 +134,7 @@ class LiveEnhancer:
         self._life = threading.Lock()
         self.enhancer: Enhancer | None = None
         self._vision: Vision | None = None
+        self.recorder: Recorder | None = None
 
     # --- life ---
 
@@ -195,6 +197,8 @@ class LiveEnhancer:
         self._faults = {"overruns": 0, "underruns": 0}
         self.began = time.monotonic() + _HEAD_START
         if vision is not None:
+            if self.recorder is not None:
+                vision.record(str(self.recorder.file))
             vision.begin(self.began)
         if isinstance(self.microphone, FileMicrophone):
             self.microphone.begin = self.began
@@ -220,8 +224,6 @@ class LiveEnhancer:
 
     def _close(self) -> None:
         try:
-            if self._vision is not None:
-                self._vision.stop()
             if hasattr(self, "_worker"):
                 # first, so that it opens nothing again
                 self._join(self._looker)
@@ -231,7 +233,11 @@ class LiveEnhancer:
                 self.path.stop()
                 self.speaker.stop()
                 self._hand_out()
+            if self.recorder is not None:
+                self.recorder.finish()
         finally:
+            if self._vision is not None:
+                self._vision.stop()
             if self.enhancer is not None:
                 self.enhancer.close()
             self._state = "stopped"
@@ -304,6 +310,52 @@ class LiveEnhancer:
         self._listeners.append(listener)
         if hasattr(self, "path"):
             self.path.listen(True)
+
+    def record(
+        self, folder: str | os.PathLike[str], who: str, talker: str | None = None, max_mb: float = 500.0,
+        max_minutes: float = 60.0,
+    ) -> Recorder:  # fmt: skip
+        """Keep sound and pictures of somebody who agreed (E11), from `start` to `stop`; see `Recorder`.
+
+        Raises
+        ------
+        StateError
+            It was started before.
+        InputError, OutputError
+            Nobody agreed, there is no camera, or the folder cannot be made.
+        """
+        if self._state != "new":
+            raise StateError("record: to be called before start")
+        if self._camera is None:
+            raise InputError("record: expected a camera, sound and pictures are kept as pairs")
+        self.recorder = Recorder(self, folder, who, talker, max_mb, max_minutes)
+        return self.recorder
+
+    @property
+    def first_picture(self) -> float | None:
+        """Seconds on the sample clock of the first picture that is recorded; None until it is there."""
+        moment = None if self._vision is None else self._vision.first_recorded
+        if moment is None or self.enhancer is None:
+            return None
+        return self.enhancer.clock.seconds(moment)
+
+    def stop_pictures(self, seconds: float) -> int:
+        """End the recorded video; how many pictures it holds, 0 where it did not get whole in time."""
+        vision = self._vision
+        if vision is None:
+            return 0
+        vision.record(None)
+        return vision.images_recorded if vision.recorded.wait(seconds) else 0
+
+    @property
+    def camera(self) -> str | None:
+        """What it looks through."""
+        return self._camera
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return str(self.enhancer.bundle.name) if self.enhancer is not None else str(self._loading["model"])
 
     @property
     def picture(self) -> bytes | None:
@@ -502,6 +554,7 @@ class LiveEnhancer:
             "face": enhancer.face_state,
             "visual_delay_ms": enhancer.visual_delay_ms,
             "prompt": None if self.prompts is None else self.prompts.shown,
+            "recording": None if self.recorder is None else self.recorder.status,
             "timings": timings,
         }
         if self._vision is not None:

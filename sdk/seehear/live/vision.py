@@ -56,6 +56,10 @@ class Vision:
         self.images = self.restarts = 0
         self.size: tuple[int, int] | None = None
         self.picture: bytes | None = None
+        # of a video that is written: moment of its first picture; set when it is whole; how many it holds
+        self.first_recorded: float | None = None
+        self.recorded = threading.Event()
+        self.images_recorded = 0
         self.last_image = 0.0
         # the last images: seconds of work, and from exposure until they came
         self.work: list[float] = []
@@ -93,6 +97,13 @@ class Vision:
         if not on:
             self.picture = None
         self._order(pictures=on)
+
+    def record(self, path: str | None) -> None:
+        """Have the pictures written to a file, from the next one on; None ends it (`recorded`)."""
+        if path is not None:
+            self.first_recorded = None
+            self.recorded.clear()
+        self._order(record=path)
 
     @property
     def silent(self) -> bool:
@@ -166,6 +177,13 @@ class Vision:
                 self.picture = body if self._shows else None
             else:
                 status = json.loads(body)
+                if status["state"] == "recording":
+                    self.first_recorded = status["begin"]
+                    continue
+                if status["state"] == "recorded":
+                    self.images_recorded = status["images"]
+                    self.recorded.set()
+                    continue
                 if status["state"] == "open":
                     self.size = tuple(status["size"])
                     self.last_image = time.monotonic()

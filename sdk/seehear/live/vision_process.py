@@ -12,6 +12,7 @@ import struct
 import sys
 import threading
 import time
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ def main() -> None:
     shows = threading.Event()
     begin: list[float] = []
     begun = threading.Event()
+    wanted: list[str | None] = [None]  # the file that pictures shall go to
 
     def listen() -> None:
         for line in sys.stdin:
@@ -44,6 +46,8 @@ def main() -> None:
             if "begin" in order:
                 begin.append(float(order["begin"]))
                 begun.set()
+            elif "record" in order:
+                wanted[0] = order["record"]
             elif order.get("pictures"):
                 shows.set()
             else:
@@ -77,6 +81,19 @@ def main() -> None:
     say(state="ready")
     begun.wait()
     was = ""
+    video: _Video | None = None
+
+    def keep(image: np.ndarray, moment: float) -> None:
+        nonlocal video
+        if video is not None and wanted[0] != video.path:
+            say(state="recorded", images=video.close())
+            video = None
+        if wanted[0] is not None:
+            if video is None:
+                video = _Video(wanted[0], image, moment)
+                say(state="recording", begin=moment)
+            video.write(image, moment)
+
     while True:
         try:
             camera = open_camera(task["camera"], begin[0], task.get("delay_ms"), task.get("jitter_ms"))
@@ -93,9 +110,12 @@ def main() -> None:
             while True:
                 found = camera.read()
                 if found is None:
+                    if video is not None:
+                        say(state="recorded", images=video.close())
                     say(state="ended")
                     return
                 moment, image = found
+                keep(image, moment)
                 if was != "open":
                     was = "open"
                     say(state="open", size=[int(image.shape[1]), int(image.shape[0])])
@@ -115,6 +135,39 @@ def main() -> None:
             return
         finally:
             camera.close()
+
+
+class _Video:
+    """A video that is written as the pictures come, each with its time."""
+
+    def __init__(self, path: str, image: np.ndarray, begin: float) -> None:
+        import av
+
+        self.path, self._begin, self._last, self._count = path, begin, -1, 0
+        self._file = av.open(path, "w", format="mp4")
+        self._stream = self._file.add_stream("mpeg4", rate=1000)
+        # an even number of rows and columns, as the codec wants them
+        self._height, self._width = (side - side % 2 for side in image.shape[:2])
+        self._stream.height, self._stream.width = self._height, self._width
+        self._stream.pix_fmt, self._stream.bit_rate = "yuv420p", 4_000_000
+        self._av = av
+
+    def write(self, image: np.ndarray, moment: float) -> None:
+        at = round(1000 * (moment - self._begin))
+        if at <= self._last or image.shape[:2] < (self._height, self._width):
+            return
+        self._last = at
+        self._count += 1
+        picture = np.ascontiguousarray(image[: self._height, : self._width])
+        frame = self._av.VideoFrame.from_ndarray(picture, format="rgb24" if image.ndim == 3 else "gray")
+        frame.pts, frame.time_base = at, Fraction(1, 1000)
+        self._file.mux(self._stream.encode(frame))
+
+    def close(self) -> int:
+        """How many pictures it holds."""
+        self._file.mux(self._stream.encode())
+        self._file.close()
+        return self._count
 
 
 def _shown(cv2: Any, image: np.ndarray, points: np.ndarray | None) -> bytes:
