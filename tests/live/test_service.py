@@ -193,7 +193,7 @@ def test_the_shipped_examples_fit_the_command() -> None:
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(EXAMPLES / "seehear.service")
     command = unit["Service"]["ExecStart"].split()
-    assert (
-        Path(command[0]).name == "seehear" and parser().parse_args(command[1:]).config == Path("/etc/seehear.toml")
+    assert Path(command[0]).name == "seehear" and parser().parse_args(command[1:]).config == Path(
+        "/etc/seehear.toml"
     )
     assert unit["Service"]["Type"] == "notify" and int(unit["Service"]["WatchdogSec"]) >= 3

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seehear.cli import options
+from seehear.cli.record import add_consent, indicator
 from seehear.errors import InputError, MissingExtraError
 from seehear.events import Event
 from seehear.live.ports import LOCAL
@@ -49,6 +50,12 @@ def add_commands(commands: Any) -> None:
                       help="serve the figures for Prometheus at http://127.0.0.1:PORT/metrics")  # fmt: skip
     live.add_argument("--bind", default=LOCAL, metavar="ADDRESS",
                       help="address to serve at (default: 127.0.0.1, for this computer alone)")  # fmt: skip
+    live.add_argument(
+        "--record",
+        metavar="DIR",
+        help="keep sound and pictures there, as seehear record does; needs --consent",
+    )
+    add_consent(live)
     live.add_argument("--stop-after", type=float, metavar="SECONDS", help="stop after so long")
     devices = commands.add_parser(
         "devices", help="list microphones, loudspeakers and cameras, and what they take"
@@ -82,6 +89,10 @@ def _live(arguments: argparse.Namespace) -> int:
         prompts=None if arguments.prompts == "never" else prompts,
         on_event=lambda event: screen(None, event),
     )
+    if arguments.record is not None:
+        if not arguments.consent:
+            raise InputError("--record: expected also --consent NAME, who agreed to be recorded")
+        live.record(arguments.record, arguments.consent, None, arguments.max_mb, arguments.max_minutes)
     with ExitStack() as stack:
         if hasattr(screen, "stop"):
             stack.callback(screen.stop)
@@ -142,6 +153,7 @@ def _sentence(stats: dict[str, Any]) -> str:
         f"{stats['seconds']:8.1f} s  {stats['mode']}, face {stats['face']}, gate {stats['gate']:.2f}, "
         f"{stats['mouth_to_ear_ms']:.0f} ms mouth to ear, {1e3 * enhance['p99']:.0f} us a hop (p99), "
         f"drift {stats['drift_ppm']:+.0f} ppm, {lost} over- and underruns"
+        + (f"  {indicator(stats['recording'])}" if stats["recording"] else "")
     )
 
 
@@ -189,6 +201,8 @@ def _table(stats: dict[str, Any]) -> Any:
     }
     for stage, each in stats["timings"].items():
         rows[stage] = f"p50 {each['p50']:.3f}  p99 {each['p99']:.3f}  max {each['max']:.3f} ms"
+    if stats["recording"]:
+        rows["recording"] = indicator(stats["recording"])
     if stats["prompt"]:
         rows["prompt"] = stats["prompt"]
     for name, text in rows.items():

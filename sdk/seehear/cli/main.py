@@ -1,4 +1,4 @@
-"""The command line: `seehear enhance | live | devices | meeting | info | bench | demo | export`."""
+"""The command line: `seehear enhance | live | record | devices | meeting | info | bench | demo | export`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from seehear.cli import config, export, options, separate
 from seehear.cli import live as live_cli
 from seehear.cli import meeting as meeting_cli
 from seehear.cli import models as models_cli
+from seehear.cli import record as record_cli
 from seehear.errors import (
     BatchError,
     InputError,
@@ -160,6 +161,7 @@ def parser() -> argparse.ArgumentParser:
 
     models_cli.add_commands(commands)
     live_cli.add_commands(commands)
+    record_cli.add_commands(commands)
     boards_cli.add_commands(commands)
     meeting_cli.add_commands(commands)
     export.add_commands(commands)

@@ -5,5 +5,6 @@ from __future__ import annotations
 from seehear.live.devices import Camera, Microphone, Speaker
 from seehear.live.engine import LiveEnhancer
 from seehear.live.prompts import Prompts
+from seehear.live.recorder import Recorder
 
-__all__ = ["Camera", "LiveEnhancer", "Microphone", "Prompts", "Speaker"]
+__all__ = ["Camera", "LiveEnhancer", "Microphone", "Prompts", "Recorder", "Speaker"]

@@ -81,6 +81,7 @@ _HELP = {
     "gate": "Mean gate: 0, sound alone; 1, image and sound together.",
     "visual_delay_ms": "Age at which images are used.",
     "prompt_shown": "1 while a face is asked for.",
+    "recording": "1 while sound and pictures are kept, with consent.",
     "camera_images": "Pictures taken.",
     "camera_restarts": "Times that the vision process died and was started again.",
 }
@@ -133,6 +134,8 @@ def _flat(stats: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             continue
         if key == "prompt":
             yield "prompt_shown", value is not None
+        elif key == "recording":  # whose it is, is nobody's business here
+            yield key, value is not None and value["state"] == "recording"
         elif isinstance(value, Mapping):
             yield from ((f"{key}_{inner}", each) for inner, each in _flat(value))
         elif isinstance(value, (tuple, list)):

@@ -230,7 +230,7 @@ def delete(folder: str | os.PathLike[str], id: str) -> list[Path]:
                 file.write(json.dumps(line) + "\n")
             return gone
     raise InputError(
-        f"{folder}: there is no recording {id!r}; seehear record --list shows those that are there"
+        f"{folder}: there is no recording {id!r}; seehear record --kept shows those that are there"
     )
 
 
