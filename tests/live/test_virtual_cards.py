@@ -54,13 +54,16 @@ def delay(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
     """Seconds by which `after` lags, and how much alike they then are, 0..1: of the second that is most alike, for a busy
     machine's sound server stumbles now and then."""
     best = (0.0, 0.0)
-    for begin in range(0, min(len(before), len(after)) - 2 * RATE, RATE // 2):
-        a, b = before[begin : begin + RATE].astype(float), after[begin : begin + 2 * RATE].astype(float)
+    for begin in range(RATE // 2, min(len(before), len(after)) - 2 * RATE, RATE // 2):
+        a, b = (
+            before[begin : begin + RATE].astype(float),
+            after[begin - RATE // 2 : begin + 2 * RATE].astype(float),
+        )
         cross = correlate(b, a, "valid", "fft")
         at = int(np.argmax(cross))
         there = b[at : at + RATE]
         alike = float(cross[at] / np.sqrt(max(1.0, (a @ a) * (there @ there))))
-        best = max(best, (alike, at / RATE))
+        best = max(best, (alike, at / RATE - 0.5))
     return best[1], best[0]
 
 
@@ -99,8 +102,8 @@ def test_sound_goes_from_card_to_card_whole_and_soon(server: SoundServer, tmp_pa
     stats = [line for line in lines if "hops" in line][-1]
     assert stats["hops"] > 300 and stats["overruns"] == 0
     late, alike = delay(np.fromfile(played, np.int16), np.fromfile(heard, np.int16))
-    # the server's own buffers are in it; on a machine with work of its own they grow
-    assert 0.02 < late < 0.6
+    # the two recorders do not begin at one moment, and the server's own buffers are in it
+    assert -0.3 < late < 0.6
     assert alike > 0.4  # of another second of noise: below .05
 
 
