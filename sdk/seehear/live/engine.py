@@ -208,7 +208,6 @@ class LiveEnhancer:
         self._worker.start()
         self._start_speaker()
         self._start_microphone()
-        self._mic.last = self._out.last = time.monotonic()
         self._state = "running"
         self._looker.start()
 

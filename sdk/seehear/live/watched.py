@@ -8,8 +8,9 @@ from collections.abc import Callable
 from seehear.errors import SeehearError
 from seehear.live.devices import Microphone, Speaker
 
-# seconds without a block after which it counts as gone, and between two attempts to have it back
-_SILENT, _AGAIN = 0.5, 1.0
+# seconds without a block after which it counts as gone; that a sound server may take at first; and between two
+# attempts to have it back
+_SILENT, _FIRST, _AGAIN = 0.5, 3.0, 1.0
 
 
 class Watched:
@@ -30,13 +31,13 @@ class Watched:
         self.device = device
         self.start = start
         self.there = True
-        self.last = time.monotonic()
+        self.last = self._opened = time.monotonic()
         self._tried = self._again = 0.0
 
     def look(self, now: float) -> str | None:
         """What has happened: "lost", "back", "failed" (an attempt to have it back), or None."""
         if self.there:
-            if now - self.last <= _SILENT:
+            if now - self.last <= (_FIRST if now - self._opened <= _FIRST else _SILENT):
                 return None
             self.there, self._tried, self._again = False, now, now
             return "lost"
@@ -51,6 +52,7 @@ class Watched:
             self.start()
         except SeehearError:
             return "failed"
+        self._opened, self._again = now, now + _FIRST
         return None
 
     def let_go(self, seconds: float) -> None:
