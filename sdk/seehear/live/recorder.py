@@ -114,18 +114,21 @@ class Recorder:
         with self._lock:
             if self._state not in ("waiting", "recording"):
                 return
-            self._held.append(before)
-            if self._write is None:
-                begin = self._live.first_picture
-                if begin is None:
-                    self._forget()
-                    return
-                self._begin(begin)
-            for block in self._held:
-                self._write(block)
-                self._frames += len(block)
-            self._held.clear()
-            full = self._bytes() >= self._most_bytes or self._frames >= self._most_seconds * self._rate
+            # what came too late to be heard is missing in the middle: what follows would be out of step
+            full = self._live.path.counters["untapped_hops"] > 0
+            if not full:
+                self._held.append(before)
+                if self._write is None:
+                    begin = self._live.first_picture
+                    if begin is None:
+                        self._forget()
+                        return
+                    self._begin(begin)
+                for block in self._held:
+                    self._write(block)
+                    self._frames += len(block)
+                self._held.clear()
+                full = self._bytes() >= self._most_bytes or self._frames >= self._most_seconds * self._rate
         if full:
             self.finish()
 
