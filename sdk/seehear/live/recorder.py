@@ -88,9 +88,11 @@ class Recorder:
         self._write: Any = None
         self._held: list[np.ndarray] = []
         self._first = 0  # sample of the stream that the first of `_held` is
+        self._skip = 0  # samples still to come that are older than the first picture
         self._frames = 0
         self._state = "waiting"
         self._lock = threading.Lock()
+        self._ending = threading.Lock()
         live.listen(self._hear)
 
     @property
@@ -125,8 +127,10 @@ class Recorder:
                         return
                     self._begin(begin)
                 for block in self._held:
-                    self._write(block)
-                    self._frames += len(block)
+                    kept = block[self._skip :]
+                    self._skip -= min(self._skip, len(block))
+                    self._write(kept)
+                    self._frames += len(kept)
                 self._held.clear()
                 full = self._bytes() >= self._most_bytes or self._frames >= self._most_seconds * self._rate
         if full:
@@ -139,9 +143,10 @@ class Recorder:
 
     def _begin(self, seconds: float) -> None:
         self._write = self._stack.enter_context(wav_writer(self._folder / f".{self.id}.wav.part", self._rate))
-        sound = np.concatenate(self._held)
-        skipped = max(0, round(seconds * self._rate) - self._first)
-        self._held = [sound[skipped:]]
+        ahead = round(seconds * self._rate) - self._first
+        self._skip = max(0, ahead)
+        if ahead < 0:  # a picture from before the sound: silence up to it
+            self._held.insert(0, np.zeros(-ahead, np.float32))
         self._state = "recording"
 
     def finish(self) -> Path | None:
@@ -152,6 +157,10 @@ class Recorder:
         Path or None
             The manifest; None where there was nothing to keep: no picture, or one of both files failed.
         """
+        with self._ending:  # whoever comes second waits for what becomes of it
+            return self._finish()
+
+    def _finish(self) -> Path | None:
         with self._lock:
             if self._state not in ("waiting", "recording"):
                 return self._folder / f"{self.id}.json" if self._state == "kept" else None
@@ -187,11 +196,12 @@ class Recorder:
             "sha256": {".wav": _digest(sound), ".mp4": _digest(self._picture_file)},
         }
         name = self._folder / self.id
-        os.replace(sound, f"{name}.wav")
-        os.replace(self._picture_file, f"{name}.mp4")
+        # first: nothing of a person without who agreed, and what `delete` needs
         part = self._folder / f".{self.id}.json.part"
         part.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
         os.replace(part, f"{name}.json")
+        os.replace(sound, f"{name}.wav")
+        os.replace(self._picture_file, f"{name}.mp4")
         self._state = "kept"
         return Path(f"{name}.json")
 

@@ -83,11 +83,16 @@ def main() -> None:
     was = ""
     video: _Video | None = None
 
+    def end_video() -> None:
+        nonlocal video
+        if video is not None:
+            say(state="recorded", images=video.close())
+            video = None
+
     def keep(image: np.ndarray, moment: float) -> None:
         nonlocal video
         if video is not None and wanted[0] != video.path:
-            say(state="recorded", images=video.close())
-            video = None
+            end_video()
         if wanted[0] is not None:
             if video is None:
                 video = _Video(wanted[0], image, moment)
@@ -95,10 +100,13 @@ def main() -> None:
             video.write(image, moment)
 
     while True:
+        if wanted[0] is None:  # a camera that went away gives no picture that would end it
+            end_video()
         try:
             camera = open_camera(task["camera"], begin[0], task.get("delay_ms"), task.get("jitter_ms"))
         except SeehearError as error:
             if not isinstance(error, DeviceError):
+                end_video()
                 say(state="failed", reason=str(error))
                 return
             if was != "lost":
@@ -110,8 +118,7 @@ def main() -> None:
             while True:
                 found = camera.read()
                 if found is None:
-                    if video is not None:
-                        say(state="recorded", images=video.close())
+                    end_video()
                     say(state="ended")
                     return
                 moment, image = found
@@ -131,6 +138,7 @@ def main() -> None:
             say(state="lost", reason=str(error))
             time.sleep(_AGAIN)
         except SeehearError as error:
+            end_video()
             say(state="failed", reason=str(error))
             return
         finally:
