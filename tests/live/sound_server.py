@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,8 +96,6 @@ class SoundServer:
                 player.stdin.close()
             except OSError:
                 pass
-
-        import threading
 
         threading.Thread(target=feed, daemon=True).start()
         return player
