@@ -96,3 +96,9 @@ class DeviceError(SeehearError):
     """A microphone, loudspeaker, camera or port is not there, is busy, or takes none of the forms that are known."""
 
     exit_code = 9
+
+
+class RemoteError(SeehearError):
+    """A server cannot be reached, refused, or broke off."""
+
+    exit_code = 10

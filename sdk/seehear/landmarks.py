@@ -21,6 +21,9 @@ LANDMARKS: tuple[int, ...] = (
     33, 133, 362, 263, 1, 168, 152, 234, 454, 10,
 )  # fmt: skip
 
+#: What the core calls the states of a face (E7); places in this list go over sockets.
+FACE_STATES: tuple[str, ...] = ("none", "seen", "no_face", "frozen", "late")
+
 #: How many of the landmarks, from the first, are lip points.
 LIPS = 40
 

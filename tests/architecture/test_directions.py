@@ -35,7 +35,7 @@ SDK: list[set[str]] = [
     {"runtime"},
     {"sight"},
     {"enhancer"},
-    {"report"},
+    {"report", "remote"},
     {"live", "meeting", "separation"},
     {"testing", "demo"},
     {"cli"},

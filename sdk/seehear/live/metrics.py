@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from seehear.landmarks import FACE_STATES
 from seehear.live.ports import LOCAL, listening, url
 
 _log = logging.getLogger("seehear")
@@ -21,7 +22,7 @@ _SCRAPERS, _PATIENCE = 8, 5.0
 _STATES = {
     "state": ("new", "starting", "running", "stopping", "stopped"),
     "mode": ("clean", "noisy", "audio-only"),
-    "face": ("none", "seen", "no_face", "frozen", "late"),
+    "face": FACE_STATES,
     "camera_state": ("starting", "ready", "open", "silent", "lost", "ended", "failed"),
 }
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from seehear.errors import InputError, MissingExtraError, install
 from seehear.events import Event
+from seehear.landmarks import FACE_STATES
 from seehear.live.columns import BANDS, FLOOR_DB, STEP, Columns
 from seehear.live.engine import MODES, LiveEnhancer
 from seehear.live.ports import LOCAL, is_local, listening, url
@@ -44,10 +45,9 @@ except ImportError as error:
 _log = logging.getLogger("seehear")
 
 #: Byte 0; columns that follow; bands; seconds on the sample clock at the end of the last. Each column: levels before and
-#: after, gate (0..255), face (place in `FACES`); spectra before and after, lip mask (0..255), bytes [bands] each.
+#: after, gate (0..255), face (place in `FACE_STATES`); spectra before and after, lip mask (0..255), bytes [bands] each.
 COLUMNS = struct.Struct("<BBHxxxxd")
 PICTURE = b"\1"
-FACES = ("none", "seen", "no_face", "frozen", "late")
 
 # seconds between two looks at the engine (images come every 40 ms), and between two states
 _LOOK, _STATE = 0.04, 0.5
@@ -297,7 +297,7 @@ class Monitor:
         gate, lips = enhancer.gate, np.zeros(BANDS)
         if face == "seen":
             lips = np.array(enhancer.scheduler.face(0).ibm)[self._bands]
-        return enhancer.now, bytes([_share(gate), FACES.index(face)]), _shares(lips)
+        return enhancer.now, bytes([_share(gate), FACE_STATES.index(face)]), _shares(lips)
 
     def _frame(self, before: np.ndarray, after: np.ndarray, sights: deque[Any]) -> bytes | None:
         """The columns that this sound fills."""
@@ -315,7 +315,7 @@ class Monitor:
 
     def _hello(self) -> dict[str, Any]:
         return {
-            "kind": "hello", "modes": MODES, "faces": FACES, "step": STEP, "floor_db": FLOOR_DB,
+            "kind": "hello", "modes": MODES, "faces": FACE_STATES, "step": STEP, "floor_db": FLOOR_DB,
             "bands": [round(float(each), 1) for each in self._columns.centres],
         }  # fmt: skip
 

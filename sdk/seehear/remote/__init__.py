@@ -1,0 +1,1 @@
+"""Enhancement on a server: what goes over the connection."""
