@@ -125,6 +125,12 @@ class FeatureSpec:
     mean: F32 = field(default_factory=lambda: np.zeros(128, np.float32))
     std: F32 = field(default_factory=lambda: np.ones(128, np.float32))
 
+    @staticmethod
+    def at(profile: Profile) -> FeatureSpec:
+        """Constants for a profile: the level's memory is 3 s, its first guess counts for .2 s, whatever the hop."""
+        second = profile.rate // profile.hop
+        return FeatureSpec(level_prior=second // 5, level_hops=3 * second)
+
 
 def levelled(power: NDArray[np.floating], spec: FeatureSpec) -> NDArray[np.float64]:
     """Log band power minus the running level, (frames, M) from (frames, M)."""

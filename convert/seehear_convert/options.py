@@ -24,7 +24,10 @@ OPTIONS = {
         },
     ),
     "run": (("--run",), {"type": Path, "help": "folder of a run: config, checkpoints, logs, weights"}),
-    "config": (("--config",), {"type": Path, "help": "settings from this file (default: the run's; JSON of a Config)"}),
+    "config": (
+        ("--config",),
+        {"type": Path, "help": "settings from this file (default: the run's; JSON of a Config)"},
+    ),
     "steps": (("--steps",), {"type": int, "help": "how long to train (default: the config's)"}),
     "seed": (("--seed",), {"type": int, "help": "of all that is drawn by chance"}),
     "ship": (

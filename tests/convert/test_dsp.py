@@ -35,6 +35,13 @@ def test_level_does_not_change_settled_features() -> None:
     assert np.abs(loud - soft).mean() < 0.3
 
 
+def test_the_running_level_has_the_same_memory_at_every_hop() -> None:
+    power = np.repeat([0.01, 1.0], [200, 300])[:, None]  # 5 s in hops of 10 ms
+    standard = dsp.levelled(power, dsp.FeatureSpec.at(dsp.STANDARD))
+    quick = dsp.levelled(np.repeat(power, 2, axis=0), dsp.FeatureSpec.at(dsp.LOW_LATENCY))[1::2]
+    assert np.abs(standard - quick).max() < 0.2 < np.abs(standard).max()
+
+
 def test_lip_distances_ignore_position_scale_and_tilt() -> None:
     points = np.random.default_rng(1).uniform(0, 100, (50, 2))
     angle = 0.3

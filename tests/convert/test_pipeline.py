@@ -15,6 +15,7 @@ pytest.importorskip("tensorflow")
 
 import keras
 
+from seehear import Enhancer
 from seehear_convert import cli, dsp
 from seehear_convert.data.corpus import Store
 from seehear_convert.export import bundle, quantize
@@ -36,6 +37,17 @@ def config() -> Config:
         gate_caution=1.0,
         steps={"audio": 6, "lips": 6, "gate": 6},
     )
+
+
+@pytest.fixture(scope="module")
+def half_hop(store: Path, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run at a hop of 5 ms that has learnt nothing since it began with the weights of ``run``."""
+    folder = tmp_path_factory.mktemp("half_hop")
+    steps = {"audio": 1, "lips": 1, "gate": 1}
+    still = replace(config(), profile="low-latency", masks_per_image=8, steps=steps, learning_rate=0.0)
+    for net in steps:
+        train.train(net, still, store, folder, start=run / f"{net}.keras")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +171,39 @@ def test_a_new_run_begins_with_the_weights_of_another(store: Path, run: Path, tm
     first, second = (quantize.load_nets(folder)[2]["audio"] for folder in (run, tmp_path))
     assert np.array_equal(first.head_w, second.head_w)
     assert np.array_equal(first.layers[0].u, second.layers[0].u)
+
+
+def test_a_run_at_half_the_hop_begins_with_the_same_memory_in_seconds_and_the_same_lip_masks(
+    run: Path, half_hop: Path
+) -> None:
+    (_, _, theirs), (_, stats, ours) = quantize.load_nets(run), quantize.load_nets(half_hop)
+    for net in ("audio", "gate"):
+        grown = ours[net].layers[0].b - theirs[net].layers[0].b
+        assert np.allclose(grown, np.repeat([np.log(2), 0, 0], 8), atol=1e-6)
+        assert np.array_equal(ours[net].head_w, theirs[net].head_w)
+    x = np.random.default_rng(0).standard_normal((1, 6, 24)).astype(np.float32)
+    before, after = (nets["lips"].run(x)[1].reshape(6, -1, 128) for nets in (theirs, ours))
+    assert after.shape[1] == 8 and np.allclose(after, np.repeat(before, 2, axis=1), atol=1e-6)
+    assert stats["features"] != json.loads((run / "stats.json").read_text())["features"]
+
+
+def test_a_bundle_at_half_the_hop_counts_its_hops_and_streams(
+    store: Path, half_hop: Path, tmp_path: Path
+) -> None:
+    assert quantize.compare(half_hop, store, sequences=2)["rms"] < 0.02
+    written = bundle.bundle(half_hop, store, tmp_path / "half.seehear")
+    manifest = written.manifest
+    assert (manifest["visual"]["rate"], manifest["visual"]["masks_per_image"]) == (25.0, 8)
+    assert (manifest["features"]["level_prior"], manifest["features"]["level_hops"]) == (40, 600)
+    assert manifest["latency"] == {"algorithmic_ms": 10.0, "shift_samples": 80}
+    rng = np.random.default_rng(0)
+    noise, points = rng.uniform(-0.1, 0.1, 16000).astype(np.float32), rng.uniform(20, 140, (50, 2))
+    faces = [(n / 25, (points + rng.normal(0, 0.1, points.shape)).astype(np.float32)) for n in range(25)]
+    enhancer = Enhancer.load(written, block=80)
+    states: list[str] = []
+    out = enhancer.enhance(noise, 16000, faces, 0.0, lambda e: states.append(e.face_state))
+    assert len(out) == len(noise) and len(states) >= 200
+    assert states.index("seen") == 2 * 8 and set(states[16:200]) == {"seen"}  # the third picture
 
 
 def test_weights_of_another_shape_are_refused(store: Path, run: Path, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def manifest_of(
 ) -> dict[str, Any]:
     """The manifest (docs/model-bundle.md) for graphs built by `build_graphs`."""
     profile = dsp.PROFILES[config.profile]
-    spec = dsp.FeatureSpec()
+    spec = dsp.FeatureSpec.at(profile)
     manifest: dict[str, Any] = {
         "format": 2,
         "kind": "enhancement",

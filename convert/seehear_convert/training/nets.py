@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
+from numpy.typing import NDArray
 
 
 def gru_stack(x: Any, units: list[int], name: str) -> Any:
@@ -63,3 +65,21 @@ def fuse(form: str, y: Any, irm: Any, ibm: Any) -> tuple[Any, Any, Any]:
     else:
         gate, mask = ops.split(y, 2, axis=-1)
     return gate * mask + (1 - gate) * irm, gate, mask
+
+
+def at_hop(model: keras.Model, factor: float, masks_per_image: int) -> list[NDArray[np.floating]]:
+    """Weights of a net for a hop ``factor`` times shorter than the one it learnt at, to learn on from.
+
+    Memories keep their length in seconds: an update gate with ln 2 more in its logits keeps what it knows for about twice as many
+    hops. The lip net runs once per image at any hop; its masks are repeated.
+    """
+    weights: list[NDArray[np.floating]] = []
+    for layer in model.layers:
+        own = layer.get_weights()
+        if isinstance(layer, layers.GRU) and model.name != "lips":
+            own[2][0, : layer.units] += np.log(factor)
+        if layer.name == "lips_out":
+            masks = [w.reshape(*w.shape[:-1], masks_per_image, -1) for w in own]
+            own = [np.repeat(w, int(factor), axis=-2).reshape(*w.shape[:-2], -1) for w in masks]
+        weights += own
+    return weights

@@ -20,6 +20,7 @@ from .. import dsp
 BARKS = 49
 BLOCK_S = 0.32  # PESQ's 20 frames of 16 ms
 SEGMENT_S = 0.384  # ESTOI's 30 frames of 12.8 ms
+STRIDE_S = 0.12  # from one of its segments to the next
 SCALE = 1.3  # brings the mean to that of the exact measure on validation mixtures
 LISTENING_DB = 79.0  # active speech as PESQ hears it
 
@@ -62,6 +63,7 @@ class Perception:
         self.least = 10 ** (floor_db / 20)
         self.block = int(BLOCK_S * profile.rate / profile.hop)
         self.segment = int(SEGMENT_S * profile.rate / profile.hop)
+        self.stride = int(STRIDE_S * profile.rate / profile.hop)
         grid = np.linspace(bark(np.array(20.0)), bark(np.array(profile.rate / 2.0)), BARKS + 1)
         hz = 1960 * (grid + 0.53) / (26.81 - (grid + 0.53))
         self.to_bark = _overlap(profile, hz[:-1], hz[1:])
@@ -130,7 +132,7 @@ class Perception:
         loudest = ops.power(ops.mean(ops.power(blocks + 1e-3, 6), axis=-1), 1 / 6)
         return ops.sqrt(ops.mean(ops.square(loudest), axis=-1))
 
-    def intelligibility(self, mask: Any, noisy: Any, clean: Any, stride: int = 12) -> tuple[Any, Any]:
+    def intelligibility(self, mask: Any, noisy: Any, clean: Any) -> tuple[Any, Any]:
         """STOI and ESTOI (-1 .. 1) of every mixture, (batch,) each."""
         estimate = ops.square(ops.maximum(mask, self.least)) * noisy
         scale = 1 / (ops.max(ops.sum(clean, axis=-1), axis=1) + 1e-9)
@@ -139,7 +141,7 @@ class Perception:
         level = ops.sum(clean, axis=-1) * scale[:, None]
         speaks = ops.cast(level > 1e-4, "float32")
         hops = noisy.shape[1]
-        at = np.arange(0, hops - self.segment + 1, stride)[:, None] + np.arange(self.segment)
+        at = np.arange(0, hops - self.segment + 1, self.stride)[:, None] + np.arange(self.segment)
         active = ops.mean(ops.take(speaks, at, axis=1), axis=-1)  # (batch, segments)
         x, y = ops.take(x, at, axis=1), ops.take(y, at, axis=1)  # (batch, segments, segment, 15)
         share = ops.square(active)

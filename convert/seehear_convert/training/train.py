@@ -38,7 +38,7 @@ class BatchMaker:
         self.profile = dsp.PROFILES[config.profile]
         self.edges = config.edges
         self.stats = stats
-        self.spec = dsp.FeatureSpec()
+        self.spec = dsp.FeatureSpec.at(self.profile)
         if "features" in stats:
             self.spec.mean = np.asarray(stats["features"]["mean"], np.float32)
             self.spec.std = np.asarray(stats["features"]["std"], np.float32)
@@ -354,6 +354,8 @@ def train(
     """
     import keras
 
+    from .nets import at_hop
+
     run.mkdir(parents=True, exist_ok=True)
     config.save(run / "config.json")
     stats_file = run / "stats.json"
@@ -374,15 +376,18 @@ def train(
         log = json.loads(log_file.read_text(encoding="utf-8"))
         first = int(log[-1]["step"])
     elif start is not None:
+        theirs = Config.load(start.with_name("config.json"))
+        factor = dsp.PROFILES[theirs.profile].hop / dsp.PROFILES[config.profile].hop
         for name, learner in models.items():
             file = start.with_name(f"{name}.keras")
             source = keras.models.load_model(file, compile=False)
-            if [w.shape for w in source.weights] != [w.shape for w in learner.weights]:
+            weights = at_hop(source, factor, theirs.masks_per_image)
+            if [w.shape for w in weights] != [w.shape for w in learner.weights]:
                 raise ValueError(
                     f"{file}: expected the layers of this config, {[w.shape for w in learner.weights]}, "
-                    f"got {[w.shape for w in source.weights]}; use its config.json or start anew"
+                    f"got {[w.shape for w in weights]}; use its config.json or start anew"
                 )
-            learner.set_weights(source.get_weights())
+            learner.set_weights(weights)
     examples = {
         split: _stream(net, config, store, run, split, stats, workers, progress)
         for split in ("valid", "train")
