@@ -3,9 +3,10 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
-#include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "bindings/arrays.h"
 #include "firmware/model_image.h"
@@ -40,27 +41,23 @@ Status CheckScales(Graph& graph, const Vector<GraphSpec>& flat) {
   return Status::Ok();
 }
 
-// words: where the image then lies; config and layers are views of it.
-void ReadImage(const py::bytes& image, std::vector<uint32_t>* words, SchedulerConfig* config,
-               Vector<Int8Graph>* layers) {
-  const std::string bytes = image;
-  words->resize((bytes.size() + 3) / 4);
-  std::memcpy(words->data(), bytes.data(), bytes.size());
+// config and layers are views of the image, which lies at a multiple of 4, as all bytes of Python do.
+void ReadImage(const py::bytes& image, SchedulerConfig* config, Vector<Int8Graph>* layers) {
+  const std::string_view bytes = image;
   ModelImage flat;
-  Check(flat.Open(words->data(), bytes.size()));
+  Check(flat.Open(bytes.data(), bytes.size()));
   Check(flat.Read(config, layers));
 }
 
 void UseFlatModel(PyScheduler& self, const py::bytes& image) {
-  std::vector<uint32_t> words;
   SchedulerConfig config;
   Vector<Int8Graph> layers;
   Int8Executor executor;
-  ReadImage(image, &words, &config, &layers);
+  ReadImage(image, &config, &layers);
   Check(executor.Prepare(&self.core.graphs(), layers));
   for (Graph& graph : self.core.graphs()) Check(CheckScales(graph, config.graphs));
   const Turns::Turn turn(&self.turns);
-  self.image = std::move(words);
+  self.image = image;
   self.executor = std::move(executor);
   self.core.set_invoke(self.executor.invoke());
   self.invoke.set(py::function());
@@ -70,7 +67,8 @@ void UseFlatModel(PyScheduler& self, const py::bytes& image) {
 std::shared_ptr<PyScheduler> MakeScheduler(const py::bytes& image, int faces) {
   auto self = std::make_shared<PyScheduler>();
   SchedulerConfig config;
-  ReadImage(image, &self->config, &config, nullptr);
+  self->config = image;
+  ReadImage(image, &config, nullptr);
   config.faces = faces;
   const Status status = self->core.Prepare(config);
   if (!status.ok()) throw py::value_error("manifest: " + status.message());

@@ -3,9 +3,7 @@
 
 #include <pybind11/pybind11.h>
 
-#include <cstdint>
 #include <utility>
-#include <vector>
 
 #include "bindings/python_invoke.h"
 #include "bindings/turns.h"
@@ -21,8 +19,9 @@ struct PyScheduler {
   PythonInvoke invoke;
   Turns turns;
   Int8Executor executor;
-  // What the scheduler and the executor were made from, in whole words: their tables are read in place.
-  std::vector<uint32_t> config, image;
+  // What the scheduler and the executor were made from; their tables are read in place, so that many streams
+  // of one bundle have its weights once, in memory and in the processor's caches.
+  pybind11::bytes config, image;
   bool native = false;      // the executor runs the graphs: a hop needs nothing of Python
   pybind11::function next;  // set while the core worked beside Python: comes in when that is done
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -93,6 +94,15 @@ def test_other_threads_run_while_the_core_works(model: Bundle) -> None:
         if count:
             break
     assert count and len(done[0]) == LONG
+
+
+def test_streams_of_one_bundle_share_its_weights(model: Bundle) -> None:
+    before = sys.getrefcount(model.core)
+    with Enhancer.load(model, runtime="core"), Enhancer.load(model, runtime="core"):
+        during = sys.getrefcount(model.core)
+    gc.collect()
+    after = sys.getrefcount(model.core)
+    assert (during, after) == (before + 2, before)
 
 
 def test_two_enhancers_work_at_the_same_time(model: Bundle) -> None:
