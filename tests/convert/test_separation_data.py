@@ -118,6 +118,26 @@ def test_short_sounds_fill_a_block_and_batches_do_not_depend_on_the_past(store: 
     assert all(np.array_equal(a, b) for a, b in zip(first, make(3), strict=True))
 
 
+def test_varied_sounds_train_and_never_validate(store: data.Store) -> None:
+    pytest.importorskip("tensorflow")
+    from seehear_convert.separation.train import BatchMaker, Config
+
+    plain, varied = Config(batch=1), Config(batch=1, vary=1.0)
+    for split, same in (("train", False), ("valid", True)):
+        a, b = BatchMaker(plain, store, split)(0), BatchMaker(varied, store, split)(0)
+        assert np.isfinite(b[0]).all() and np.array_equal(a[0], b[0]) == same
+    again = BatchMaker(varied, store, "train")(0)
+    assert np.array_equal(again[0], BatchMaker(varied, store, "train")(0)[0])
+
+
+def test_a_varied_sound_is_faster_or_slower_by_a_tenth_at_most() -> None:
+    tone = np.sin(2 * np.pi * 1000 * np.arange(dsp.SAMPLES) / dsp.RATE).astype(np.float32)
+    for seed in range(5):
+        y = mixtures.varied(tone, np.random.default_rng(seed))
+        top = np.argmax(np.abs(np.fft.rfft(y))) * dsp.RATE / dsp.SAMPLES
+        assert y.shape == tone.shape and y.dtype == np.float32 and 899 < top < 1101
+
+
 def test_bounds_are_ordered_and_report_has_a_table_per_origin(store: data.Store, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     from seehear_convert.separation import evaluate
@@ -135,6 +155,34 @@ def test_bounds_are_ordered_and_report_has_a_table_per_origin(store: data.Store,
     assert found["real/nmf/right"]["gain"][0] > 5
     assert "half +0.00 [+0.00, +0.00]" in evaluate.against(rows, "half")
     assert "real (n = 2 mixtures)" in evaluate.report(rows) and (tmp_path / "scores.csv").exists()
+
+
+def test_mixtures_of_three_are_scored_as_those_of_two(clips: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    from seehear_convert.separation import evaluate
+
+    more = tmp_path / "clips"
+    shutil.copytree(clips, more)
+    (more / "middle").mkdir()
+    for n in range(10):
+        write_wav(more / "middle" / f"{n}.wav", tone(600.0 + 10 * n), dsp.RATE)
+        picture(more / "middle" / f"{n}.png", 20 * n)
+    data.prepare(*data.read_folder(more), tmp_path / "store")
+    store = data.Store(tmp_path / "store")
+    np.save(store.folder / "maps-efficientnet_lite0.npy", np.zeros((31, 4, 7, 7, 8), np.float16))
+    chosen = evaluate.cases(store, "test", "real", 2, sources=3)
+    by_id = {s.id: s.label for s in store.sounds}
+    assert all(sorted(by_id[i] for i in case.sounds) == ["high", "low", "middle"] for case in chosen)
+
+    def third(x: np.ndarray, maps: np.ndarray) -> np.ndarray:
+        return np.full((len(x), dsp.ROWS, dsp.FRAMES), 1 / 3, np.float32)
+
+    nets = {"third": (third, mixtures.Pictures(store))}
+    rows = evaluate.evaluate(store, chosen, nets, tmp_path / "out", ("right", "swapped"))
+    assert sum(r["method"] == "third" and r["condition"] == "swapped" for r in rows) == 6
+    assert evaluate.summary(rows)["real/oracle_binary/right"]["gain"][0] > 10
+    with pytest.raises(ValueError, match=r"as many labels in test, got 4 and \['high', 'low', 'middle'\]"):
+        evaluate.cases(store, "test", "real", 2, sources=4)
 
 
 def test_measures_are_those_of_mir_eval() -> None:

@@ -28,6 +28,18 @@ def test_masks_that_sum_to_one_give_tracks_that_sum_to_the_mixture() -> None:
     assert np.abs(tracks.sum(axis=0) - x).max() < 1e-4
 
 
+def test_masks_brought_to_terms_never_give_a_cell_away_twice() -> None:
+    masks = np.random.default_rng(0).random((3, 5, 7)).astype(np.float32)
+    masks[:, :3] = 0
+    masks[2, 0] = masks[:2, 1] = 1
+    made = dsp.shared(masks)
+    assert made.dtype == np.float32 and np.all(made.sum(axis=0) <= masks.max(axis=0) + 1e-6)
+    assert made[:, 0].T.tolist() == [[0, 0, 1]] * 7 and made[:, 1].T.tolist() == [[0.5, 0.5, 0]] * 7
+    assert not made[:, 2].any()
+    assert np.array_equal(np.argmax(made, axis=0), np.argmax(masks, axis=0))
+    assert np.allclose(dsp.shared(masks[:1]), masks[:1])
+
+
 def test_log_grid_spans_all_bins_and_a_smooth_mask_survives_both_ways() -> None:
     assert dsp.rows()[0] == 0 and dsp.rows()[-1] == pytest.approx(dsp.BINS - 1)
     assert np.all(np.diff(dsp.rows()) > 0)

@@ -428,6 +428,27 @@ def test_separate_writes_a_track_for_each_source(
     ]
 
 
+@pytest.mark.parametrize("how", ["halves", "regions"])
+def test_three_sources_give_three_tracks_that_add_up(
+    separator: Separator, video: Path, tmp_path: Path, how: str
+) -> None:
+    out = tmp_path / "out"
+    names = ["left", "middle", "right"] if how == "regions" else ["source-1", "source-2", "source-3"]
+    file = tmp_path / "regions.json"
+    boxes = [{"name": name, "box": [200 * n, 0, 200, 320]} for n, name in enumerate(names)]
+    file.write_text(json.dumps(boxes), encoding="utf-8")
+    where = ["--regions", str(file)] if how == "regions" else ["--halves", "--sources", "3"]
+    assert cli.main(["separate", str(video), "-o", str(out), *where]) == 0
+    assert [s["name"] for s in json.loads((out / "separation.json").read_text())["sources"]] == names
+    parts = [read_audio(out / f"{name}.wav").samples for name in (*names, "rest")]
+    mixture = read_audio(video)
+    heard = np.fft.rfftfreq(len(mixture.samples), 1 / mixture.rate) < 5000
+    missing, whole = (
+        np.fft.rfft(x)[heard] for x in (np.sum(parts, axis=0) - mixture.samples, mixture.samples)
+    )
+    assert np.sum(np.abs(missing) ** 2) < 1e-3 * np.sum(np.abs(whole) ** 2)
+
+
 def test_separate_draws(separator: Separator, video: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     out = tmp_path / "out"

@@ -63,7 +63,7 @@ def _evaluate(args: argparse.Namespace, steps: Callable[[int, int, str], None]) 
 
     store = Store(args.store)
     chosen = [c for origin, n in (("rendered", args.rendered), ("real", args.real)) if n
-              for c in evaluate.cases(store, args.split, origin, n, args.seed, args.pictures)]  # fmt: skip
+              for c in evaluate.cases(store, args.split, origin, n, args.seed, args.pictures, args.sources)]  # fmt: skip
     nets = {run.name: evaluate.load(run, store, args.pictures) for run in args.runs}
     if args.int8:
         from . import quantize
@@ -72,7 +72,7 @@ def _evaluate(args: argparse.Namespace, steps: Callable[[int, int, str], None]) 
             f"{run.name}-int8": quantize.load(run, run / "graphs", store, args.pictures) for run in args.runs
         }
     nets |= {file.stem: evaluate.load_bundle(file, store, args.pictures) for file in args.bundles}
-    rows = evaluate.evaluate(store, chosen, nets, args.out, binary=args.binary, progress=steps)
+    rows = evaluate.evaluate(store, chosen, nets, args.out, masks_are=args.masks, progress=steps)
     sizes = [json.dumps(evaluate.describe(run)) for run in args.runs]
     parts = [evaluate.report(rows), *(evaluate.against(rows, run.name) for run in args.runs[:1]), *sizes]
     text = "\n".join(parts) + "\n"
@@ -162,6 +162,7 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
     p.add_argument("--split", choices=("valid", "test"), default="valid")
     p.add_argument("--rendered", type=int, default=45, help="mixtures of rendered sounds")
     p.add_argument("--real", type=int, default=20, help="mixtures of real recordings")
+    p.add_argument("--sources", type=int, default=2, help="in every mixture (default: 2)")
     p.add_argument(
         "--pictures",
         choices=("any", "ship", "drawn", "photo"),
@@ -176,7 +177,12 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
         metavar="BUNDLE",
         help="score these too, as the device runs them",
     )
-    p.add_argument("--binary", action="store_true", help="round masks at .5")
+    p.add_argument(
+        "--masks",
+        choices=("shared", "alone", "binary"),
+        default="shared",
+        help="of the nets: brought to terms as on the device, as they are, or rounded at .5 as published",
+    )
     p.add_argument(
         "--int8", action="store_true", help="score the runs' int8 graphs (`separation quantize`) too"
     )

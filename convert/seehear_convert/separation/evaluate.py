@@ -2,7 +2,7 @@
 
 Methods: ``mixture`` (what goes in, as every estimate), ``oracle_binary`` and ``oracle_ratio`` (masks from the sources, on
 the same log grid), ``nmf`` (dictionaries of labels that are told, the guide's best case), and trained nets; of these also
-``swapped`` (every source's picture is the other's), ``wrong`` (pictures of a label that does not sound) and ``blank`` (gray
+``swapped`` (every source's picture is another's), ``wrong`` (pictures of a label that does not sound) and ``blank`` (gray
 pictures).
 """
 
@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,15 @@ from .mixtures import Mixture, Pictures, excerpts, mix
 F32 = NDArray[np.float32]
 CONDITIONS = ("right", "swapped", "wrong", "blank")
 MEASURES = ("sdr", "sir", "sar")
+#: What becomes of the nets' masks: brought to terms as on the device, used as they are, or rounded at .5 as published.
+MASKS: dict[str, Callable[[F32], F32]] = {"shared": dsp.shared, "alone": np.asarray, "binary": np.round}
 #: What needs no trained net.
 BOUNDS = ("mixture", "oracle_binary", "oracle_ratio", "nmf")
 
 
 @dataclass
 class Case:
-    """A mixture of the list: two sounds and the seed of their excerpts, levels and pictures."""
+    """A mixture of the list: its sounds and the seed of their excerpts, levels and pictures."""
 
     id: str
     origin: str
@@ -41,24 +44,28 @@ class Case:
     seed: int
 
 
-def cases(store: Store, split: str, origin: str, count: int, seed: int = 0, shown: str = "any") -> list[Case]:
-    """``count`` mixtures of two sounds of different labels, every pair of labels about as often.
+def cases(
+    store: Store, split: str, origin: str, count: int, seed: int = 0, shown: str = "any", sources: int = 2
+) -> list[Case]:
+    """``count`` mixtures of ``sources`` sounds of different labels, every set of labels about as often.
 
     Raises
     ------
     ValueError
-        The split has sounds of fewer than two labels that have pictures.
+        The split has sounds of fewer labels that have pictures.
     """
     sounds = store.select(split, origin, shown)
     labels = sorted({s.label for s in sounds})
-    pairs = [(a, b) for n, a in enumerate(labels) for b in labels[n + 1 :]]
-    if not pairs:
-        raise ValueError(f"expected {origin} sounds of two labels or more in {split}, got those of {labels}")
+    sets = list(combinations(labels, sources))
+    if not sets or sources < 2:
+        raise ValueError(
+            f"expected 2 sources or more and {origin} sounds of as many labels in {split}, got {sources} and {labels}"
+        )
     rng = np.random.default_rng([seed, 11])
-    order = [pairs[i] for _ in range(-(-count // len(pairs))) for i in rng.permutation(len(pairs))]
+    order = [sets[i] for _ in range(-(-count // len(sets))) for i in rng.permutation(len(sets))]
     out = []
-    for n, pair in enumerate(order[:count]):
-        chosen = [rng.choice([s.id for s in sounds if s.label == label]) for label in pair]
+    for n, labels in enumerate(map(list, order[:count])):
+        chosen = [rng.choice([s.id for s in sounds if s.label == label]) for label in labels]
         out.append(Case(f"{split}-{origin}-{n}", origin, [str(c) for c in chosen], 1000 * seed + n))
     return out
 
@@ -189,7 +196,7 @@ def evaluate(
     nets: dict[str, tuple[Predict, Pictures]],
     out: Path,
     conditions: tuple[str, ...] = CONDITIONS,
-    binary: bool = False,
+    masks_are: str = "shared",
     progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> list[dict[str, Any]]:
     """Score every method on every case; writes ``out/scores.csv``, a row per case, method, condition and source.
@@ -197,7 +204,7 @@ def evaluate(
     Parameters
     ----------
     nets : name -> (function of features (N, 256, 256, 1) and maps (N, M, 7, 7, C) to masks (N, 256, 256), its pictures).
-    binary : round the nets' masks at .5, as published, instead of using them as they are.
+    masks_are : one of `MASKS`.
     """
     out.mkdir(parents=True, exist_ok=True)
     by_id = {s.id: s for s in store.sounds}
@@ -224,7 +231,7 @@ def evaluate(
                 started = time.perf_counter()
                 masks = predict(x, maps)
                 seconds[name] = (time.perf_counter() - started) / len(sounds)
-                runs.append((name, condition, np.round(masks) if binary else masks))
+                runs.append((name, condition, MASKS[masks_are](masks)))
         for method, condition, masks in runs:
             scores = measure(dsp.apply_mask(mixture.spectrum, masks))
             for k, sound in enumerate(sounds):

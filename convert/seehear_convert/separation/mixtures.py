@@ -12,6 +12,7 @@ from seehear.separation import dsp
 
 from .data import Sound, Store
 from .guide import FRAMES, picture_views
+from .render import coloured
 
 F32 = NDArray[np.float32]
 
@@ -60,9 +61,17 @@ def mix(sounds: list[Sound], sources: F32) -> Mixture:
 
 
 def draw(
-    store: Store, sounds: list[Sound], n: int, rng: np.random.Generator, spread_db: float = 4.0
+    store: Store,
+    sounds: list[Sound],
+    n: int,
+    rng: np.random.Generator,
+    spread_db: float = 4.0,
+    vary: float = 0.0,
 ) -> Mixture:
-    """A mixture of ``n`` sounds of different labels, drawn label by label; levels differ by ``spread_db`` to either side."""
+    """A mixture of ``n`` sounds of different labels, drawn label by label; levels differ by ``spread_db`` to either side.
+
+    vary : share of the sounds that are `varied`.
+    """
     by_label: dict[str, list[Sound]] = {}
     for sound in sounds:
         by_label.setdefault(sound.label, []).append(sound)
@@ -70,15 +79,27 @@ def draw(
         raise ValueError(f"expected sounds of at least {n} labels, got those of {sorted(by_label)}")
     labels = rng.choice(sorted(by_label), n, replace=False)
     chosen = [by_label[label][rng.integers(len(by_label[label]))] for label in labels]
-    return mix(chosen, excerpts(store, chosen, rng, spread_db))
+    return mix(chosen, excerpts(store, chosen, rng, spread_db, vary))
 
 
-def excerpts(store: Store, sounds: list[Sound], rng: np.random.Generator, spread_db: float) -> F32:
+def excerpts(
+    store: Store, sounds: list[Sound], rng: np.random.Generator, spread_db: float, vary: float = 0.0
+) -> F32:
     """One excerpt of every sound at equal RMS, give or take ``spread_db``: (N, SAMPLES)."""
     x = np.stack([store.excerpt(s, rng) for s in sounds])
+    if vary:
+        x = np.stack([varied(each, rng) if rng.random() < vary else each for each in x])
     rms = np.sqrt(np.mean(x**2, axis=1, keepdims=True))
     gain = 10 ** (rng.uniform(-spread_db, spread_db, (len(sounds), 1)) / 20)
     return np.asarray(x * (gain * dsp.LEVEL / np.maximum(rms, 1e-4)), np.float32)
+
+
+def varied(x: F32, rng: np.random.Generator) -> F32:
+    """An excerpt (SAMPLES,) played up to a tenth slower or faster, with its pitch and formants, and coloured anew: another
+    instrument of its kind, another microphone. A faster one begins again at its end.
+    """
+    places = np.arange(len(x)) * rng.uniform(0.9, 1.1) % len(x)
+    return np.asarray(coloured(np.interp(places, np.arange(len(x)), x), rng), np.float32)
 
 
 class Pictures:

@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,7 +154,7 @@ def midi(preset: Preset, notes: list[tuple[float, float, int, int]], rng: np.ran
 
 
 def room(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """A random room and microphone: decaying noise behind the direct sound, one tilt and two bells of equaliser."""
+    """A random room and microphone: decaying noise behind the direct sound, then `coloured`."""
     from scipy.signal import fftconvolve
 
     decay = rng.uniform(0.1, 0.9)
@@ -162,7 +163,11 @@ def room(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64
     tail[: int(rng.uniform(0.002, 0.02) * dsp.RATE)] = 0
     tail *= rng.uniform(0.0, 0.5) / max(1e-9, float(np.sqrt(np.sum(tail**2))))
     tail[0] = 1.0
-    y = fftconvolve(x, tail)[: len(x)]
+    return coloured(fftconvolve(x, tail)[: len(x)], rng)
+
+
+def coloured(y: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float64]:
+    """A random equaliser on samples (n,): one tilt and two bells."""
     spectrum = np.fft.rfft(y)
     octave = np.log2(np.maximum(np.fft.rfftfreq(len(y), 1 / dsp.RATE), 20) / 700)
     gain_db = rng.uniform(-2.5, 2.5) * octave

@@ -41,6 +41,8 @@ class Config:
     batch: int = 8
     real: float = 0.35
     spread_db: float = 4.0
+    #: Share of the training sounds that are `mixtures.varied`.
+    vary: float = 0.0
     weighted: bool = True
     steps: int = 2000
     learning_rate: float = 1e-3
@@ -98,6 +100,7 @@ class BatchMaker:
             origin: store.select(split, origin, shown) for origin in ("real", "rendered")
         }
         self.seed = [config.seed, ("train", "valid").index(split)]
+        self.vary = config.vary if split == "train" else 0.0
 
     def __call__(self, step: int) -> tuple[F32, F32, F32, F32]:
         """Spectrograms (B N, 256, 256, 1), maps (B N, M, 7, 7, C), targets (B N, 256, 256, 1), weights (B N, 256, 256)."""
@@ -108,7 +111,7 @@ class BatchMaker:
             sounds = self.sounds["real" if rng.random() < config.real else "rendered"]
             if len({s.label for s in sounds}) < config.sources:
                 sounds = self.sounds["real"] + self.sounds["rendered"]
-            mixture = draw(self.store, sounds, config.sources, rng, config.spread_db)
+            mixture = draw(self.store, sounds, config.sources, rng, config.spread_db, self.vary)
             x, weights, targets = mixture.features, mixture.weights, mixture.targets
             for sound, target in zip(mixture.sounds, targets, strict=True):
                 xs.append(x)

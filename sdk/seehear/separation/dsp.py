@@ -1,6 +1,6 @@
 """Spectrograms of the separator (S2, S5): 65535 samples at 11025 Hz, 512 bins by 256 frames, and the 256-row log grid.
 
-Mixture -> `stft` -> `magnitude` -> `warp` -> networks -> mask on the log grid -> `unwarp` -> mixture x mask -> `istft`.
+Mixture -> `stft` -> `magnitude` -> `warp` -> networks -> masks on the log grid -> `shared` -> `unwarp` -> x mixture -> `istft`.
 """
 
 from __future__ import annotations
@@ -102,6 +102,15 @@ def unwarp(mask: Array) -> Array:
 def log_magnitude(x: Array) -> Array:
     """Natural logarithm of amplitudes (any shape) above `FLOOR`, divided by that of the floor's range: about -1 to 0."""
     return np.log(x + FLOOR) / np.float32(-np.log(FLOOR))
+
+
+def shared(masks: Array) -> Array:
+    """Masks (N, ROWS, frames) of N passes that know nothing of one another, brought to terms: each is scaled by its share of
+    the sum of all squares. A cell is then given away once at most (the sum is at most the largest mask), and a single mask
+    stays what it is.
+    """
+    squares = np.square(masks)
+    return np.asarray(masks * (squares / np.maximum(squares.sum(axis=0), 1e-12)), masks.dtype)
 
 
 def apply_mask(mixture: Array, mask: Array, samples: int = SAMPLES) -> Array:

@@ -133,7 +133,7 @@ class Separator:
     # --- sound ---
 
     def masks(self, features: np.ndarray, guides: np.ndarray) -> np.ndarray:
-        """Masks 0..1 on the log grid, float32 (sources, ROWS, FRAMES).
+        """Masks 0..1 on the log grid, float32 (sources, ROWS, FRAMES), each of a pass of its own (see `dsp.shared`).
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class Separator:
             return np.zeros((len(guides), len(block)), np.float32)
         spectrum = dsp.stft(np.asarray(block * np.float32(dsp.LEVEL / level), np.float32))
         magnitude = dsp.warp(dsp.magnitude(spectrum))
-        masks = self.masks(dsp.log_magnitude(magnitude), guides)
+        masks = dsp.shared(self.masks(dsp.log_magnitude(magnitude), guides))
         if on_block is not None:
             on_block(magnitude, masks)
         # one source after the other: spectra of all at once would be the most memory that is needed here
