@@ -184,6 +184,14 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
         print(json.dumps(loss))
         if any(row["pesq"] > 0.05 or row["stoi"] > 0.005 for row in loss.values()):
             raise ValueError(f"int8 loses more than .05 PESQ or .005 STOI against {args.reference}: {loss}")
+    if args.report:
+        from . import report_page
+
+        page = report_page.write(
+            args.report, results, args.mixtures, args.files or args.mixtures.parent, args.model,
+            args.out / "tracks", args.visual_delay_ms, args.reference,
+        )  # fmt: skip
+        print(page)
     scores = evaluate.summary(results)
     (args.out / "summary.json").write_text(json.dumps(scores, indent=1), encoding="utf-8")
     return scores
@@ -225,7 +233,7 @@ def _card(args: argparse.Namespace) -> dict[str, Any]:
 
     from .export.card import card
 
-    write_atomically(args.out, card(args.model, args.report, args.notes).encode())
+    write_atomically(args.out, card(args.model, args.tables, args.notes).encode())
     return {"card": str(args.out)}
 
 
@@ -335,12 +343,15 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--reference", type=Path, help="scores.csv of the float bundle; fails when int8 loses too much"
     )
+    p.add_argument(
+        "--report", type=Path, metavar="DIR", help="write DIR/index.html: scores, examples to hear, cost"
+    )
 
     p = commands.add_parser("card", help="model card of a bundle: data, licences, scores")
     p.set_defaults(run_command=_card)
     add(p, "model")
     add(p, "out", required=True)
-    p.add_argument("--report", type=Path, required=True, help="report.md of evaluate")
+    p.add_argument("--tables", type=Path, required=True, help="report.md of evaluate")
     p.add_argument("--notes", type=Path, help="markdown of what the figures do not say")
 
     p = commands.add_parser("mixtures", help="write a list of validation mixtures to choose on")

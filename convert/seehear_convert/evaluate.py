@@ -99,7 +99,8 @@ def area_under_curve(score: NDArray[np.floating], truth: NDArray[np.bool_]) -> f
 _state: dict[str, Any] = {}
 
 
-def _start(bundle: str, delay_ms: float | None, rows: list[dict[str, str]], tracks: str) -> None:
+def start(bundle: str, delay_ms: float | None, rows: list[dict[str, str]], tracks: str) -> None:
+    """Load the bundle that `heard` plays the mixtures ``rows`` through, in this process."""
     from seehear import Enhancer
 
     enhancer = Enhancer.load(bundle)
@@ -156,28 +157,36 @@ def _images(condition: str, at: int) -> list[tuple[float, F32 | None]]:
     return images
 
 
-def _work(job: tuple[int, str]) -> dict[str, Any]:
+def heard(at: int, condition: str, on_hop: Callable[[Any], None] | None = None) -> tuple[F32, F32, F32]:
+    """Noisy, clean and enhanced sound (n,) each of a mixture under a condition."""
     import soundfile
 
-    at, condition = job
     row = _state["rows"][at]
-    noisy, _ = soundfile.read(row["noisy"], dtype="float32")
-    clean, _ = soundfile.read(row["clean"], dtype="float32")
+    noisy, clean = (soundfile.read(row[key], dtype="float32")[0] for key in ("noisy", "clean"))
     n = min(len(noisy), len(clean))
     noisy, clean = noisy[:n], clean[:n]
-    result: dict[str, Any] = {"at": at, "condition": condition, "lips": float("nan")}
     if condition == "noisy":
-        return result | scores(clean, noisy)
-    enhancer = _state["enhancer"]
+        return noisy, clean, noisy
     images = [] if condition == "audio" else _images(condition, at)
+    out = _state["enhancer"].enhance(noisy, 16000, images or None, _state["delay"], on_hop)
+    return noisy, clean, np.asarray(out, np.float32)
+
+
+def _work(job: tuple[int, str]) -> dict[str, Any]:
+    at, condition = job
     masks: list[float] = []
-    out = enhancer.enhance(
-        noisy, 16000, images or None, _state["delay"], lambda e: masks.append(float(e.scheduler.ibm.mean()))
-    )
-    if images:
-        profile = dsp.PROFILES[enhancer.bundle.manifest["profile"]["name"]]
+    states: set[str] = set()
+
+    def look(enhancer: Any) -> None:
+        masks.append(float(enhancer.scheduler.ibm.mean()))
+        states.add(enhancer.face_state)
+
+    _, clean, out = heard(at, condition, look)
+    result = {"at": at, "condition": condition, "lips": float("nan")} | scores(clean, out)
+    if states - {"none"}:
+        profile = dsp.PROFILES[_state["enhancer"].bundle.manifest["profile"]["name"]]
         result["lips"] = lip_area(np.array(masks, np.float32), clean, profile)
-    return result | scores(clean, np.asarray(out, np.float32))
+    return result
 
 
 def resume(journal: Path, key: str) -> dict[tuple[int, str], dict[str, Any]]:
@@ -236,7 +245,7 @@ def evaluate(
     with (
         journal.open("a", encoding="utf-8") as file,
         mp.get_context("spawn").Pool(
-            workers, _start, (str(bundle), delay_ms, rows, str(out / "tracks"))
+            workers, start, (str(bundle), delay_ms, rows, str(out / "tracks"))
         ) as pool,
     ):
         for count, result in enumerate(pool.imap(_work, jobs, chunksize=4), 1):
@@ -318,13 +327,14 @@ def _subset(
 def _means(
     results: list[dict[str, Any]], conditions: list[str], title: str, subsets: dict[str, Chosen]
 ) -> list[str]:
-    lines = [
+    head = [
         "",
         f"**{title}** (PESQ / STOI / ESTOI / SI-SDR dB)",
         "",
         "| | n | " + " | ".join(conditions) + " |",
+        "|---|---|" + "---|" * len(conditions),
     ]
-    lines.append("|---|---|" + "---|" * len(conditions))
+    lines: list[str] = []
     for name, chosen in subsets.items():
         parts = [[r for r in results if r["condition"] == c and chosen(r)] for c in conditions]
         if not any(parts):
@@ -334,7 +344,7 @@ def _means(
             m = [float(np.nanmean([r[k] for r in part])) if part else float("nan") for k in METRICS]
             cells.append(f"{m[0]:.2f} / {m[1]:.3f} / {m[2]:.3f} / {m[3]:.1f}")
         lines.append(f"| {name} | {max(map(len, parts))} | " + " | ".join(cells) + " |")
-    return lines
+    return [*head, *lines] if lines else []
 
 
 def report(results: list[dict[str, Any]]) -> str:
@@ -361,7 +371,8 @@ def report(results: list[dict[str, Any]]) -> str:
         for label, chosen in subsets.items():
             p = [paired(results, m, before, after, chosen) for m in METRICS]
             cells = " | ".join(f"{v['mean']:+.3f} [{v['low']:+.3f}, {v['high']:+.3f}]" for v in p)
-            lines.append(f"| {after} - {before} | {label} | {p[0]['n']:.0f} | {cells} |")
+            if p[0]["n"]:
+                lines.append(f"| {after} - {before} | {label} | {p[0]['n']:.0f} | {cells} |")
     return "\n".join(lines).strip() + "\n"
 
 

@@ -49,6 +49,7 @@ CONVERT: list[set[str]] = [
     {"export"},
     {"separation"},
     {"evaluate"},
+    {"report_page"},
     {"cli"},
 ]
 

@@ -101,7 +101,7 @@ def test_the_command_line_gives_the_sound_that_is_scored(
     scored: list[np.ndarray] = []
     monkeypatch.setattr(evaluate, "scores", lambda clean, estimate: scored.append(estimate) or {})
     monkeypatch.setattr(evaluate, "_state", {})
-    evaluate._start("default", None, [row], str(tmp_path))
+    evaluate.start("default", None, [row], str(tmp_path))
     for condition in ("audio", "av"):
         evaluate._work((0, condition))
     for options, estimate in zip(([], ["--video", face]), scored, strict=True):

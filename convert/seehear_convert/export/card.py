@@ -38,8 +38,8 @@ def _network(name: str, net: dict[str, Any], graphs: dict[str, Any]) -> str:
     return f"| {name} | {sees} | {net['cell'].upper()} {layers} | {gives} | {size:.0f} kB |"
 
 
-def card(bundle: str | Path, report: Path, notes: Path | None = None) -> str:
-    """Markdown of the card: manifest of ``bundle``, tables of ``report`` (report.md of evaluate), ``notes`` in our own words."""
+def card(bundle: str | Path, tables: Path, notes: Path | None = None) -> str:
+    """Markdown of the card: manifest of ``bundle``, ``tables`` (report.md of evaluate), ``notes`` in our own words."""
     bundle = find_model(bundle)
     b = load(bundle)
     m = b.manifest
@@ -79,5 +79,5 @@ def card(bundle: str | Path, report: Path, notes: Path | None = None) -> str:
         f"| {r['kind']} | {r['source']} | {r['licence']} | {r['clips']} | {r['minutes']} |"
         for r in m["training"]["data"]
     ]
-    lines += ["", "## Scores", "", report.read_text(encoding="utf-8").strip(), ""]
+    lines += ["", "## Scores", "", tables.read_text(encoding="utf-8").strip(), ""]
     return "\n".join(lines)
