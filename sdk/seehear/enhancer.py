@@ -29,7 +29,7 @@ from seehear.errors import BundleError, InputError, StateError
 from seehear.events import Event, tell
 from seehear.landmarks import LANDMARKS
 from seehear.runtime import emulation, flat_model
-from seehear.runtime.placement import CPU, Placement, Placer, parse_board
+from seehear.runtime.placement import CPU, DEADLINE, Placement, Placer, check_is_placement, parse_board
 from seehear.runtime.tflite import Invoker, engine
 from seehear.sample_clock import SampleClock
 
@@ -192,7 +192,7 @@ class Enhancer:
         >>> enhancer = seehear.Enhancer.load(board="imx93", placement=Placement(graphs={"lips": "npu", "gate": "npu"}))
         """
         target, emulated = parse_board(board, emulate)
-        _checked_placement(placement)
+        check_is_placement(placement)
         npu = placement is not None or (target is not None and bool(target.npus))
         if npu or emulated:
             runtime = _tflite(runtime)
@@ -229,7 +229,7 @@ class Enhancer:
         >>> enhancer.place(Placement(graphs={"lips": "cpu"}))
         """
         self._open()
-        _checked_placement(placement)
+        check_is_placement(placement)
         board, _ = parse_board(self.board, False)
         placer = self._placer
         if placer is None:
@@ -245,7 +245,10 @@ class Enhancer:
 
     def _use_tflite(self) -> Placer:
         self.invoker = Invoker(self._scheduler, self.bundle)
-        self._placer = Placer(self._scheduler, self.invoker, self.bundle, _weakly(self._remember))
+        deadline_ms = 1e3 * DEADLINE * self.bundle.hop / self.bundle.rate
+        self._placer = Placer(
+            self._scheduler, self.invoker, self.bundle, _weakly(self._remember), deadline_ms
+        )
         return self._placer
 
     # --- sound ---
@@ -835,11 +838,6 @@ def _tflite(runtime: str | None) -> str:
     if engine(runtime) == "core":
         raise InputError("runtime: expected tflite or auto for an NPU or an emulated board, got 'core'")
     return "tflite"
-
-
-def _checked_placement(placement: Placement | None) -> None:
-    if placement is not None and not isinstance(placement, Placement):
-        raise InputError(f"placement: expected a seehear.Placement, got {type(placement).__name__}")
 
 
 def _no_graph(_: int) -> bool:

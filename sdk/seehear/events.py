@@ -17,7 +17,7 @@ class Event:
     ----------
     kind : "image_time" (an image whose time cannot be that of the sound); a `DelegateEvent` has its own.
     reason : one sentence.
-    seconds : on the sample clock.
+    seconds : on the sample clock; of a `Separator`, which has none, since it was loaded.
     """
 
     kind: str

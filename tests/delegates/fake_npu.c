@@ -219,7 +219,14 @@ static int Prepare(Context* context, Delegate* delegate) {
   if (context->plan(context, &plan) != kOk) return kError;
   const size_t size = sizeof *plan + sizeof(int) * (size_t)plan->size;
   IntArray* nodes = memcpy(malloc(size), plan, size);
-  if (Is(delegate->data, "nothing")) nodes->size = 0;
+  nodes->size = 0;
+  for (int i = 0; i < plan->size && !Is(delegate->data, "nothing"); ++i) {
+    Node* node;
+    Registration* registration;
+    if (context->node(context, plan->data[i], &node, &registration) != kOk) return kError;
+    const int code = registration->builtin_code;
+    if (code == kFullyConnected || code == kLogistic) nodes->data[nodes->size++] = plan->data[i];
+  }
   const Registration registration = {
       .init = Init, .free = Free, .prepare = PrepareKernel, .invoke = Invoke, .custom_name = "FakeNpu", .version = 1};
   const int status = context->replace(context, registration, nodes, delegate);

@@ -45,7 +45,7 @@ def through(stream: BlockStream, x: np.ndarray, rng: np.random.Generator) -> np.
 # --- blocks
 
 
-@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000])
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 50000, 88200, 96000, 192000])
 @pytest.mark.parametrize("seconds", [0.3, 1.0, 5.944, 6.5, 14.0])
 def test_tracks_are_as_long_as_the_sound_and_add_up_to_it(rate: int, seconds: float) -> None:
     t = np.arange(int(rate * seconds)) / rate
@@ -94,9 +94,10 @@ def test_a_stream_ends_once() -> None:
         stream.process(np.zeros(10, np.float32))
 
 
-def test_a_rate_that_cannot_be_is_one_sentence() -> None:
-    with pytest.raises(InputError, match=r"rate: .*8000"):
-        BlockStream(96000, 2, halves)
+@pytest.mark.parametrize("rate", [0, 7999, 48001, 96002, 192004, 384000])
+def test_a_rate_that_cannot_be_is_one_sentence(rate: int) -> None:
+    with pytest.raises(InputError, match=rf"rate: .*8000 to 48000 Hz, or twice or four times .* {rate}"):
+        BlockStream(rate, 2, halves)
 
 
 # --- regions

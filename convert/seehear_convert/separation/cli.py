@@ -162,7 +162,7 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
     p.add_argument("--split", choices=("valid", "test"), default="valid")
     p.add_argument("--rendered", type=int, default=45, help="mixtures of rendered sounds")
     p.add_argument("--real", type=int, default=20, help="mixtures of real recordings")
-    p.add_argument("--sources", type=int, default=2, help="in every mixture (default: 2)")
+    add_options(p, "sources", default=2)
     p.add_argument(
         "--pictures",
         choices=("any", "ship", "drawn", "photo"),

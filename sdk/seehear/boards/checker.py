@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seehear.boards.profile import INTERFACES, Board, Family, list_families
-from seehear.bundle.manifest import streaming_graphs
+from seehear.bundle.manifest import SEPARATION, streaming_graphs
 from seehear.errors import BoardError
 
 #: What a process that enhances a WAV may take, in MiB: the project's own ceiling, tested elsewhere.
@@ -268,20 +268,26 @@ def check(manifest: Mapping[str, Any], board: Board, family: str | None = None) 
     return CheckReport(board, placements, tuple(told), tuple(problems))
 
 
-def default_placement(manifest: Mapping[str, Any], board: Board) -> dict[str, str]:
-    """Graph name -> family id: the lip net on the NPU where it fits and loads, the rest on the processor."""
-    placement = {name: board.fallback.id for name in _graphs(manifest)}
-    lips = [
+def npu_candidates(manifest: Mapping[str, Any]) -> list[str]:
+    """Graphs that go to an NPU by default, if they fit: those of the lip net; of a separator, whose graphs are large, all."""
+    if manifest.get("kind") == SEPARATION:
+        return streaming_graphs(manifest)
+    return [
         graph
         for name, network in manifest.get("networks", {}).items()
         if name in NPU_NETWORKS
         for graph in [layer["graph"] for layer in network["layers"]] + [network["head"]]
     ]
+
+
+def default_placement(manifest: Mapping[str, Any], board: Board) -> dict[str, str]:
+    """Graph name -> family id: `npu_candidates` on the NPU where they fit and load, the rest on the processor."""
+    placement = {name: board.fallback.id for name in _graphs(manifest)}
     for npu in board.npus:
         if npu.family.interface not in ("tflite-delegate", "firmware"):
             continue
         fitting = {p.graph for p in check(manifest, board, npu.family.id).placements if p.fits}
-        for graph in lips:
+        for graph in npu_candidates(manifest):
             if graph in fitting and placement[graph] == board.fallback.id:
                 placement[graph] = npu.family.id
     return placement

@@ -279,8 +279,8 @@ def _told(name: str, manifest: Mapping[str, Any]) -> list[str]:
     """How the table of `placement_markdown` is to be read."""
     if manifest.get("kind") == SEPARATION:
         return [
-            f"The graphs of the separator `{name}`. NPU: it takes the whole graph. CPU: it does not; the last column says why.",
-            "`seehear.Separator` runs both on the processor: `seehear-convert compile` makes the files for an NPU.",
+            f"The graphs of the separator `{name}`. NPU: it takes the whole graph. **NPU**: and by default it gets it",
+            "(`Separator.load(placement=...)` decides otherwise). CPU: it does not, and the last column says why.",
         ]
     return [
         f"The graphs of a hop in the bundle `{name}`. NPU: it takes the whole graph. **NPU**: and by default it",

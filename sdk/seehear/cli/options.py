@@ -28,6 +28,7 @@ OPTIONS: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = {
         {"metavar": "|".join(ENGINES), "help": "what runs the nets (default: SEEHEAR_RUNTIME, else auto)"},
     ),
     "out": (("-o", "--out"), {"type": Path, "metavar": "OUT", "help": "where the result goes"}),
+    "sources": (("--sources",), {"type": int, "help": "how many sources a scene or a mixture has"}),
     "plot": (
         ("--plot",),
         {"metavar": "P.png", "help": "draw what came of it, spectrograms and all; also .jpg, .pdf, .svg"},

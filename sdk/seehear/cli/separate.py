@@ -55,14 +55,13 @@ def add_commands(subparsers: Any) -> None:
     where.add_argument(
         "--detect", action="store_true", help="find them by what the image net's classes point at (default)"
     )
-    parser.add_argument(
-        "--sources", type=int, default=2, help="how many there are, without --regions (default: 2)"
-    )
+    options.add(parser, "sources", default=2)
     options.add(parser, "model", default="instruments")
-    options.add(parser, "key", "plot", "json")
+    options.add(parser, "key", "board", "delegate", "plot", "json")
 
 
 def _separate(arguments: argparse.Namespace) -> int:
+    from seehear.runtime.placement import Placement
     from seehear.separation.separator import PICTURES, Separator
 
     if not 1 <= arguments.sources <= regions.MAX_SOURCES:
@@ -79,7 +78,8 @@ def _separate(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"{video}: a video is read twice, for its sound and for its pictures: expected a file, got none"
         )
-    separator = Separator.load(arguments.model)
+    placement = Placement(delegate=arguments.delegate) if arguments.delegate else None
+    separator = Separator.load(arguments.model, board=arguments.board, placement=placement)
     started = time.perf_counter()
     with open_audio(video) as sound:
         if not sound.has_pictures:

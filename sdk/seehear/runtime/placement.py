@@ -10,7 +10,7 @@ from functools import partial
 
 from seehear import boards
 from seehear.boards import Board, Family
-from seehear.boards.checker import NPU_NETWORKS
+from seehear.boards.checker import npu_candidates
 from seehear.boards.profile import INTERFACES
 from seehear.bundle import Bundle
 from seehear.bundle.manifest import streaming_graphs
@@ -37,12 +37,12 @@ class Placement:
 
     Attributes
     ----------
-    graphs : graph or network -> "npu", an NPU family of the board, or "cpu"; by default the lip net on the NPU, as
-        far as it fits the board. What is not named stays where it is.
+    graphs : graph or network -> "npu", an NPU family of the board, or "cpu"; by default the lip net on the NPU (of a
+        separator both graphs), as far as it fits the board. What is not named stays where it is.
     delegate : library, by name or path; by default that of the board.
     options : for the library, as texts, over the board's own; `seehear boards show FAMILY` lists what each takes.
     deadline_ms : time that the graphs on a delegate may take in one hop, all together; what comes later is
-        answered by the CPU. By default 0.4 hops.
+        answered by the CPU. By default 0.4 hops; of a separator, which knows no hops, a second for every run.
     check : "some" compares the first answers of each graph, and one in 25 after them, with the CPU's; "all"
         compares every one before it is heard, so that a wrong one never is.
 
@@ -71,7 +71,7 @@ class Placement:
 
 
 def placement_of(bundle: Bundle, board: Board) -> Placement:
-    """What `board` alone stands for: of the lip net, the graphs that fit its NPUs.
+    """What `board` alone stands for: of the lip net, or of a separator, the graphs that fit its NPUs.
 
     Examples
     --------
@@ -161,7 +161,7 @@ def parse_placement(bundle: Bundle, placement: Mapping[str, str]) -> dict[str, s
     {'lips_1': 'npu', 'lips_out': 'npu'}
     """
     graphs = streaming_graphs(bundle.manifest)
-    networks = bundle.manifest["networks"]
+    networks = bundle.manifest.get("networks", {})
     where: dict[str, str] = {}
     for name, target in placement.items():
         if name in networks:
@@ -177,8 +177,14 @@ def parse_placement(bundle: Bundle, placement: Mapping[str, str]) -> dict[str, s
     return where
 
 
+def check_is_placement(placement: object) -> None:
+    """InputError unless this is a `Placement`, or None."""
+    if placement is not None and not isinstance(placement, Placement):
+        raise InputError(f"placement: expected a seehear.Placement, got {type(placement).__name__}")
+
+
 def _default(bundle: Bundle) -> dict[str, str]:
-    return {name: "npu" for name in NPU_NETWORKS if name in bundle.manifest["networks"]}
+    return dict.fromkeys(npu_candidates(bundle.manifest), "npu")
 
 
 def npu_graphs(bundle: Bundle, board: Board, placement: Mapping[str, str] | None) -> dict[str, str]:
@@ -204,8 +210,9 @@ class Placer:
 
     Parameters
     ----------
-    scheduler, invoker, bundle : of one `Enhancer`.
+    scheduler, invoker, bundle : of one `Enhancer`, or what stands for them in a `Separator`.
     on_event : called with each `DelegateEvent`; those of a retirement come from within `process`.
+    deadline_ms : for a `Placement` that names none.
 
     Attributes
     ----------
@@ -218,9 +225,10 @@ class Placer:
         invoker: Invoker,
         bundle: Bundle,
         on_event: Callable[[Event], None],
+        deadline_ms: float,
     ) -> None:
         self._scheduler, self._invoker, self._bundle = scheduler, invoker, bundle
-        self._on_event = on_event
+        self._on_event, self._deadline_ms = on_event, deadline_ms
         self._cpu_runs = list(invoker.runs)
         self._where: dict[str, Accelerator] = {}
         self.accelerators: list[Accelerator] = []
@@ -327,7 +335,7 @@ class Placer:
             compiled = self._compiled(board, family, graphs, own)
         contents = [compiled.get(graph, self._bundle.graphs[graph]) for graph in graphs]
         delegate, name = load_delegate(self._invoker.runtime, libraries, options, contents)
-        deadline_ms = placement.deadline_ms or 1e3 * DEADLINE * self._bundle.hop / self._bundle.rate
+        deadline_ms = placement.deadline_ms or self._deadline_ms
         clock = partial(getattr, self._scheduler, "now")
         accelerator = Accelerator(name, delegate, deadline_ms / 1e3, clock, partial(tell, "retired", name))
         check_all = placement.check == "all"

@@ -9,24 +9,50 @@ from math import ceil
 import numpy as np
 
 from seehear import _core
+from seehear.bundle.manifest import RATES
 from seehear.errors import InputError, StateError
 from seehear.separation import dsp
 
 #: Samples that two blocks share, at `dsp.RATE`: one second. Every block brings as many new ones as it is longer.
 OVERLAP = dsp.RATE
 STEP = dsp.SAMPLES - OVERLAP
+_LOWEST, _HIGHEST = RATES
 
 
-class _Same:
-    """A resampler from a rate to itself, that takes nothing away."""
+class _Resampler:
+    """Between a rate and `dsp.RATE`: the core's resampler, and what halves or doubles as often as the rate is above 48 kHz.
 
-    delay = 0.0
+    A ratio is all that the core's knows of its rates: what halves 48 kHz halves 96 as well.
 
-    def __init__(self, rate_in: int, rate_out: int) -> None:
-        pass
+    Attributes
+    ----------
+    delay : input samples.
+    """
+
+    def __init__(self, rate: int, up: bool) -> None:
+        base, halvings = rate, 0
+        while base > _HIGHEST and base % 2 == 0 and halvings < 2:
+            base, halvings = base // 2, halvings + 1
+        self._stages: list[_core.Resampler] = []
+        if base != dsp.RATE:
+            self._stages = [_core.Resampler(dsp.RATE, base) if up else _core.Resampler(base, dsp.RATE)]
+        twice = _HIGHEST // 2, _HIGHEST
+        between = [_core.Resampler(*twice[:: 1 if up else -1]) for _ in range(halvings)]
+        self._stages = self._stages + between if up else between + self._stages
+        # a stage's delay is in samples of its own input
+        rates = (
+            [dsp.RATE, *(base << n for n in range(halvings))]
+            if up
+            else [rate >> n for n in range(halvings + 1)]
+        )
+        self.delay = sum(
+            stage.delay * rates[0] / own for stage, own in zip(self._stages, rates, strict=False)
+        )
 
     def process(self, block: np.ndarray) -> np.ndarray:
-        """The block."""
+        """The samples that are due."""
+        for stage in self._stages:
+            block = stage.process(block)
         return block
 
 
@@ -35,7 +61,7 @@ class BlockStream:
 
     Parameters
     ----------
-    rate : Hz of what goes in and comes out, 8000..48000.
+    rate : Hz of what goes in and comes out, 8000 to 48000, or twice or four times as much.
     tracks : how many tracks there are.
     separate : block float32 (SAMPLES,) at `dsp.RATE` -> tracks float32 (tracks, SAMPLES).
 
@@ -45,12 +71,13 @@ class BlockStream:
     """
 
     def __init__(self, rate: int, tracks: int, separate: Callable[[np.ndarray], np.ndarray]) -> None:
-        make = _Same if rate == dsp.RATE else _core.Resampler
         try:
-            self._down: _core.Resampler | _Same = make(rate, dsp.RATE)
-            self._up = [make(dsp.RATE, rate) for _ in range(tracks)]
+            self._down = _Resampler(rate, up=False)
+            self._up = [_Resampler(rate, up=True) for _ in range(tracks)]
         except ValueError as error:
-            raise InputError(f"rate: {error}") from error
+            raise InputError(
+                f"rate: expected {_LOWEST} to {_HIGHEST} Hz, or twice or four times as much, got {rate}"
+            ) from error
         self._tracks, self._separate = tracks, separate
         scale = rate / dsp.RATE
         filters = self._down.delay + self._up[0].delay * scale

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +14,12 @@ import numpy as np
 
 from seehear import bundle as bundles
 from seehear.bundle import Bundle, keys
+from seehear.bundle.manifest import streaming_graphs
 from seehear.errors import InputError
-from seehear.runtime.tflite import Graph
+from seehear.events import Event
+from seehear.runtime import emulation
+from seehear.runtime.placement import CPU, Placement, Placer, check_is_placement, parse_board
+from seehear.runtime.tflite import Invoker
 from seehear.separation import dsp, regions
 from seehear.separation.blocks import BlockStream
 
@@ -21,6 +27,9 @@ from seehear.separation.blocks import BlockStream
 DEFAULT = "instruments"
 #: Pictures of a source that are looked at, spread over those given (M).
 PICTURES = 3
+#: Time that a run of a graph on an NPU may take unless a `Placement` says otherwise; a block has five seconds.
+DEADLINE_MS = 1000.0
+_RECENT_EVENTS = 100
 
 OnBlock = Callable[[np.ndarray, np.ndarray], None]
 
@@ -49,6 +58,8 @@ class Separator:
     bundle : the model.
     classes : names of the classes of `evidence`.
     runtime : name and version of the TFLite runtime.
+    board : id of the board that was named, or "cpu".
+    events, on_event : the latest of what an application should know (`DelegateEvent`), and what is called with each.
 
     Examples
     --------
@@ -61,8 +72,15 @@ class Separator:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.classes: tuple[str, ...] = tuple(bundle.manifest["separation"]["classes"])
-        self._vision, self._sound = Graph(bundle, "vision"), Graph(bundle, "sound")
-        self.runtime = str(self._sound.runtime)
+        self.board = CPU
+        self.events: deque[Event] = deque(maxlen=_RECENT_EVENTS)
+        self.on_event: Callable[[Event], None] | None = None
+        self._tensors = _Tensors(bundle)
+        self._invoker = Invoker(self._tensors, bundle)
+        self._graphs = {graph.name: graph for graph in self._invoker.graphs}
+        self._placer = Placer(self._tensors, self._invoker, bundle, self._remember, DEADLINE_MS)
+        self._emulated: dict[str, str] = {}
+        self.runtime = str(self._invoker.runtime)
         self._lock = threading.Lock()
 
     @classmethod
@@ -70,29 +88,88 @@ class Separator:
         cls,
         model: str | os.PathLike[str] | Bundle = DEFAULT,
         require_signature: keys.Key | None = None,
+        board: str | None = None,
+        emulate: bool | None = None,
+        placement: Placement | None = None,
+        on_event: Callable[[Event], None] | None = None,
     ) -> Separator:
         """Load a model.
 
         Parameters
         ----------
         model : a name ("instruments"), a path, or a bundle that was loaded before, of the kind "separation".
-        require_signature : as for `seehear.Enhancer.load`.
+        require_signature, board, emulate, on_event : as for `seehear.Enhancer.load`. On a board with an NPU both graphs
+            go there, if they fit and the driver is there; else `events` says why not.
+        placement : what goes to the NPU, through which delegate, and how it is watched (see `place`); by default what the
+            board stands for.
 
         Raises
         ------
         BundleError
             Unknown, damaged, inconsistent or wrongly signed model, or one for something else.
+        BoardError
+            Unknown board; or with `emulate`, a graph that does not fit it.
+        InputError
+            A placement that is none, or names what is not there.
         RuntimeUnavailableError
             No TFLite runtime is installed.
+
+        Examples
+        --------
+        >>> separator = seehear.Separator.load("coral.seehear", board="coral-usb", on_event=print)
         """
-        return cls(bundles.load(model, require_signature, kind="separation"))
+        target, emulated = parse_board(board, emulate)
+        check_is_placement(placement)
+        bundle = bundles.load(model, require_signature, kind="separation")
+        where: dict[str, str] = {}
+        if emulated and target is not None:
+            if placement is not None and placement.delegate is not None:
+                raise InputError("emulate: an emulated board runs on the processor, without a delegate")
+            where = emulation.emulate(bundle, target, None if placement is None else placement.graphs)
+        separator = cls(bundle)
+        separator.on_event, separator._emulated = on_event, where
+        if target is not None:
+            separator.board = target.id
+        if not emulated and (placement is not None or (target is not None and target.npus)):
+            separator.place(placement or Placement())
+        return separator
+
+    # --- where the graphs run ---
+
+    def place(self, placement: Placement) -> None:
+        """Put graphs ("vision", "sound") on an NPU through a TFLite external delegate, or take them off.
+
+        Whatever the delegate does, no block is lost: what fails or comes too late is computed on the CPU
+        (docs/delegates.md), and an event says so.
+
+        Raises
+        ------
+        InputError, BoardError
+            The placement names what is not there.
+
+        Examples
+        --------
+        >>> separator.place(Placement(graphs={"sound": "npu"}, delegate="libedgetpu.so.1"))
+        """
+        check_is_placement(placement)
+        with self._lock:
+            self._placer.place(parse_board(self.board, False)[0], placement)
+
+    @property
+    def placement(self) -> dict[str, str]:
+        """Graph -> where it runs now: "cpu" or a delegate's library; emulated, where it would run."""
+        return dict(self._emulated) or self._placer.placement
+
+    def _remember(self, event: Event) -> None:
+        self.events.append(event)
+        if self.on_event is not None:
+            self.on_event(event)
 
     # --- pictures ---
 
     def look(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Guide float32 (2, 2, 16), and evidence float32 (7, 7, classes), of one picture uint8 (224, 224, 3), RGB."""
-        tensor = self._vision.inputs["picture"]
-        made = self._run(self._vision, picture=tensor.quantise(picture))
+        made = self._run("vision", picture=picture)
         return made["guide"][0], made["evidence"][0]
 
     def guide(self, pictures: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
@@ -140,12 +217,7 @@ class Separator:
         features : float32 (ROWS, FRAMES), `dsp.log_magnitude` of the mixture on the log grid at RMS `dsp.LEVEL`.
         guides : float32 (sources, 2, 2, 16).
         """
-        inputs = self._sound.inputs
-        spectrogram = inputs["spectrogram"].quantise(features)
-        made = [
-            self._run(self._sound, spectrogram=spectrogram, guide=inputs["guide"].quantise(guide))["mask"]
-            for guide in guides
-        ]
+        made = [self._run("sound", spectrogram=features, guide=guide)["mask"] for guide in guides]
         return np.stack([mask[0, ..., 0] for mask in made])
 
     def separate_block(
@@ -182,7 +254,7 @@ class Separator:
         Parameters
         ----------
         samples : float -1..1 or int16, [n] or [n, channels] (their mean is taken).
-        rate : Hz, 8000..48000.
+        rate : Hz, 8000 to 48000, or twice or four times as much.
         frames : RGB pictures of the scene, uint8 (height, width, 3); without ``at`` one entry for each source: a picture
             of it, or several.
         at : where the sources are in the frames: regions, or boxes (x, y, width, height) in pixels.
@@ -229,10 +301,44 @@ class Separator:
         boxes = [each.box if isinstance(each, regions.Region) else each for each in at]
         return np.stack([self.guide([regions.crop(frame, box) for frame in frames]) for box in boxes])
 
-    def _run(self, graph: Graph, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+    def _run(self, name: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Run a graph where it is placed: real values in and out."""
+        graph, number = self._graphs[name], self._tensors.graph_names.index(name)
+        stored = {each: graph.inputs[each].quantise(values) for each, values in inputs.items()}
         with self._lock:
-            made = graph.run(**inputs)
-        return {name: graph.outputs[name].dequantise(value) for name, value in made.items()}
+            self._tensors.begin()
+            for each, values in stored.items():
+                self._tensors.buffer(number, each)[...] = values
+            self._invoker(number)
+            return {
+                each: tensor.dequantise(self._tensors.buffer(number, each))
+                for each, tensor in graph.outputs.items()
+            }
+
+
+class _Tensors:
+    """The graphs' buffers, and a clock that stands still while one runs: what the core's scheduler is for an `Enhancer`."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.graph_names = streaming_graphs(bundle.manifest)
+        self.now = 0.0
+        self._began = time.monotonic()
+        self._buffers = {
+            (number, tensor): np.zeros(entry["shape"], entry["dtype"])
+            for number, name in enumerate(self.graph_names)
+            for role in ("inputs", "outputs")
+            for tensor, entry in bundle.manifest["graphs"][name][role].items()
+        }
+
+    def buffer(self, graph: int, tensor: str) -> np.ndarray:
+        return self._buffers[graph, tensor]
+
+    def set_invoke(self, fn: Callable[[int], bool]) -> None:
+        """Nothing calls for graphs from within."""
+
+    def begin(self) -> None:
+        """A run begins."""
+        self.now = time.monotonic() - self._began
 
 
 class SeparationStream:
