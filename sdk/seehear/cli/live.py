@@ -16,7 +16,6 @@ from seehear.cli import options
 from seehear.cli.record import add_consent, indicator
 from seehear.errors import InputError, MissingExtraError
 from seehear.events import Event
-from seehear.live.ports import LOCAL
 from seehear.live.prompts import POLICIES, TEXTS
 
 # seconds between two lines or pictures of the state
@@ -48,8 +47,7 @@ def add_commands(commands: Any) -> None:
                       help="what the page asks for (default: $SEEHEAR_TOKEN, else none here, made anew with --bind)")  # fmt: skip
     live.add_argument("--metrics", type=int, metavar="PORT",
                       help="serve the figures for Prometheus at http://127.0.0.1:PORT/metrics")  # fmt: skip
-    live.add_argument("--bind", default=LOCAL, metavar="ADDRESS",
-                      help="address to serve at (default: 127.0.0.1, for this computer alone)")  # fmt: skip
+    options.add(live, "bind")
     live.add_argument(
         "--record",
         metavar="DIR",

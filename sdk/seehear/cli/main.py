@@ -21,6 +21,7 @@ from seehear.cli import live as live_cli
 from seehear.cli import meeting as meeting_cli
 from seehear.cli import models as models_cli
 from seehear.cli import record as record_cli
+from seehear.cli import serve as serve_cli
 from seehear.cli.text import line
 from seehear.errors import InputError, MissingExtraError, SeehearError, exit_codes, install
 
@@ -118,6 +119,7 @@ def parser() -> argparse.ArgumentParser:
     meeting_cli.add_commands(commands)
     export.add_commands(commands)
     separate.add_commands(commands)
+    serve_cli.add_commands(commands)
     return top
 
 

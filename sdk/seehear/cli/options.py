@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seehear.bundle.keys import KEY
+from seehear.live.ports import LOCAL
 from seehear.runtime.tflite import ENGINES
 
 #: Name -> flags, and what argparse is told of them. A command may say what its default is, and what it requires.
@@ -65,6 +66,18 @@ OPTIONS: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = {
             "metavar": "D|FILE|URL|none",
             "help": "0, /dev/video0, a URL, a video file, module:name, or none (default)",
         },
+    ),
+    "bind": (
+        ("--bind",),
+        {
+            "default": LOCAL,
+            "metavar": "ADDRESS",
+            "help": "address to serve at (default: 127.0.0.1, for this computer alone)",
+        },
+    ),
+    "tokens": (
+        ("--tokens",),
+        {"metavar": "FILE", "help": "tokens of the devices that may come in; without, this computer alone"},
     ),
     "floor-db": (("--floor-db",), {"type": float, "help": "least gain in dB (default: the model's)"}),
 }

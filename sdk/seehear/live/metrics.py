@@ -88,14 +88,15 @@ _HELP = {
 }
 
 
-def prometheus(stats: Mapping[str, Any]) -> str:
-    """The text form (version 0.0.4) of `LiveEnhancer.stats`.
+def prometheus(stats: Mapping[str, Any], help_texts: Mapping[str, str] = _HELP) -> str:
+    """The text form (version 0.0.4) of `LiveEnhancer.stats`, or of other figures.
 
     Parameters
     ----------
     stats : counters (int) become `seehear_<name>_total`; measures (float) gauges, those in ms in seconds; what is there or
         not (bool) a gauge of 1 or 0; states a gauge for each state that can be, 1 at the one that is; `timings` the
         summary `seehear_stage_seconds`, whose quantile 1 is the maximum; names the labels of `seehear_info`.
+    help_texts : what each of them is.
 
     Examples
     --------
@@ -107,7 +108,7 @@ def prometheus(stats: Mapping[str, Any]) -> str:
     names: dict[str, str] = {}
     found: list[str] = []
     for key, value in _flat(stats):
-        about = _HELP.get(key, f"{key} of LiveEnhancer.stats.")
+        about = help_texts.get(key, f"{key} of LiveEnhancer.stats.")
         name = _NAMES.get(key, key)
         if key in _STATES:
             states = dict.fromkeys([*_STATES[key], value])

@@ -57,7 +57,7 @@ MOST_TEXT, MOST_BYTES, MOST_SAMPLES = 4096, 1 << 20, 1 << 32
 
 #: The shortest and the longest block, in blocks a second; faces; what Opus can do.
 SHORTEST, LONGEST, FACES = 200, 5, 8
-OPUS_RATES, OPUS_MS = (8000, 12000, 16000, 24000, 48000), (5, 10, 20, 40, 60)
+OPUS_RATES, OPUS_MS = (8000, 12000, 16000, 24000, 48000), (10, 20, 40, 60)
 
 _INT16, _OPUS, _JPEG, _MOUTH, _LANDMARKS, _NO_FACE = range(1, 7)
 #: What it is; nothing, or a face; the first sample's number, or the moment of a picture, in samples.
@@ -153,7 +153,7 @@ class Hello(_Text):
     Parameters
     ----------
     rate : Hz, 8000..48000; one of `OPUS_RATES` for Opus.
-    block : samples in every block of sound, 5 to 200 ms; for Opus 5, 10, 20, 40 or 60 ms.
+    block : samples in every block of sound, 5 to 200 ms; for Opus 10, 20, 40 or 60 ms.
     sound : one of `SOUND_FORMS`; the answers have the same.
     picture : one of `PICTURE_FORMS`.
     faces : talkers that are shown, 1..8; the answer is their joint track.
@@ -206,9 +206,7 @@ class Hello(_Text):
         if self.sound == "opus" and self.rate not in OPUS_RATES:
             raise InputError(f"hello: rate: expected one of {OPUS_RATES} Hz for Opus, got {self.rate}")
         if self.sound == "opus" and self.block not in (self.rate * ms // 1000 for ms in OPUS_MS):
-            raise InputError(
-                f"hello: block: expected 5, 10, 20, 40 or 60 ms for Opus, got {self.block} samples"
-            )
+            raise InputError(f"hello: block: expected 10, 20, 40 or 60 ms for Opus, got {self.block} samples")
         if 0 < self.stats < 0.1:
             raise InputError(f"hello: stats: expected 0, or 0.1 to 60 seconds, got {self.stats:g}")
 
@@ -308,7 +306,7 @@ class Welcome(_Text):
     seconds : of sound that are left to this stream; then comes the error "time".
     pictures : a second, of which more are left out.
     message_bytes : the largest message.
-    resume_seconds : how long a session outlives its connection, and how much of its answers is kept.
+    resume_seconds : how long a session outlives its connection; the last seconds of its answers are kept till then.
     """
 
     session: str

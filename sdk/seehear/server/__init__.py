@@ -1,0 +1,1 @@
+"""The execution server: devices send sound and pictures, and get enhanced sound back. docs/server.md."""
