@@ -1,4 +1,4 @@
-"""`seehear-convert`: prepare | train | average | quantize | evaluate | bundle | compile | card | mixtures | separation."""
+"""`seehear-convert`: prepare, train, average, quantize, evaluate, bundle, compile, publish, card, mixtures, separation."""
 
 from __future__ import annotations
 
@@ -253,6 +253,26 @@ def _compile(args: argparse.Namespace) -> dict[str, Any]:
     return npu.summary(written, args.out, args.board)
 
 
+def _publish(args: argparse.Namespace) -> dict[str, Any]:
+    from .export.publish import Repository
+
+    expires = {}
+    for part in args.expires:
+        role, _, days = part.partition("=")
+        if not days.isdigit():
+            raise ValueError(f"--expires: expected ROLE=DAYS, as in timestamp=7, got {part!r}")
+        expires[role] = int(days)
+    passphrase = args.passphrase.read_bytes().splitlines()[0] if args.passphrase else None
+    repository = Repository(args.repository, args.keys, passphrase, expires)
+    for role in args.rotate:
+        repository.rotate(role)
+    for name in args.withdraw:
+        repository.withdraw(name)
+    for bundle in args.bundles:
+        repository.add(bundle)
+    return repository.publish()
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(
@@ -286,7 +306,7 @@ def parser() -> argparse.ArgumentParser:
     add(p, "net", "store", "run", required=True)
     add(p, "config", "steps")
     add(p, "workers", default=1)
-    p.add_argument("--from", dest="start", type=Path, help="run folder whose weights a new run begins with")
+    p.add_argument("--start", type=Path, metavar="RUN", help="run folder whose weights a new run begins with")
 
     p = commands.add_parser("average", help="the mean of the weights that several runs gave one net")
     p.set_defaults(run_command=_average)
@@ -329,6 +349,28 @@ def parser() -> argparse.ArgumentParser:
     p.set_defaults(run_command=_compile)
     add(p, "MODEL", "board", "out", "estimate")
     p.add_argument("--rknn-python", type=Path, help="interpreter of an environment with rknn-toolkit2")
+
+    p = commands.add_parser(
+        "publish",
+        help="sign bundles for `seehear models pull` and lay them out as static files",
+        description="Without bundles it renews what is about to expire. A new repository gets new keys.",
+    )
+    p.set_defaults(run_command=_publish)
+    p.add_argument("bundles", nargs="*", metavar="BUNDLE", help="names or paths of bundles, of any kind")
+    p.add_argument("--repository", type=Path, required=True, help="folder that the web server shows")
+    p.add_argument(
+        "--keys", type=Path, required=True, help="folder of the private keys, away from that server"
+    )
+    p.add_argument("--passphrase", type=Path, metavar="FILE", help="its first line encrypts the keys")
+    p.add_argument(
+        "--expires", action="append", default=[], metavar="ROLE=DAYS",
+        help="how long signatures hold (default: root=365, targets=90, snapshot=30, timestamp=7)",
+    )  # fmt: skip
+    p.add_argument(
+        "--rotate", action="append", default=[], choices=("root", "targets", "snapshot", "timestamp"),
+        help="give a role a new key; needs the root's",
+    )  # fmt: skip
+    p.add_argument("--withdraw", action="append", default=[], metavar="NAME", help="take a model out")
 
     p = commands.add_parser("evaluate", help="PESQ, STOI, ESTOI, SI-SDR on a list of mixtures, with controls")
     p.set_defaults(run_command=_evaluate)

@@ -21,7 +21,7 @@ import numpy as np
 
 from seehear import _core
 from seehear import bundle as bundles
-from seehear.bundle import Bundle
+from seehear.bundle import Bundle, pulled
 from seehear.bundle.keys import Key
 from seehear.bundle.manifest import RATES
 from seehear.bundle.packed import pack
@@ -145,7 +145,7 @@ class Enhancer:
 
         Parameters
         ----------
-        model : name of a model in the package, path of a `.seehear` file, or a loaded `Bundle`.
+        model : name of a model, pulled (docs/model-store.md) or in the package, path of a `.seehear` file, or a loaded `Bundle`.
         board : where the networks run: "cpu", the id of a board (`seehear boards list`), or "auto", the board
             this is. By default what the environment variable SEEHEAR_BOARD says, else "cpu". On a board with
             an NPU the lip net goes there, if it fits and the driver is there; else `events` says why not.
@@ -196,19 +196,20 @@ class Enhancer:
         npu = placement is not None or (target is not None and bool(target.npus))
         if npu or emulated:
             runtime = _tflite(runtime)
-        bundle = bundles.load(model, require_signature)
-        if emulated and target is not None:
-            if placement is not None and placement.delegate is not None:
-                raise InputError("emulate: an emulated board runs on the processor, without a delegate")
-            where = emulation.emulate(bundle, target, None if placement is None else placement.graphs)
-        enhancer = cls(bundle, rate, strength, floor_db, visual_delay_ms, block, faces, runtime)
-        enhancer.on_event = on_event
-        if target is not None:
-            enhancer.board = target.id
-        if emulated:
-            enhancer._emulated = where
-        elif npu:
-            enhancer.place(placement or Placement())
+        with pulled.start(model, "enhancement"):
+            bundle = bundles.load(model, require_signature)
+            if emulated and target is not None:
+                if placement is not None and placement.delegate is not None:
+                    raise InputError("emulate: an emulated board runs on the processor, without a delegate")
+                where = emulation.emulate(bundle, target, None if placement is None else placement.graphs)
+            enhancer = cls(bundle, rate, strength, floor_db, visual_delay_ms, block, faces, runtime)
+            enhancer.on_event = on_event
+            if target is not None:
+                enhancer.board = target.id
+            if emulated:
+                enhancer._emulated = where
+            elif npu:
+                enhancer.place(placement or Placement())
         return enhancer
 
     def place(self, placement: Placement) -> None:

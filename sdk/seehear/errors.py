@@ -99,6 +99,6 @@ class DeviceError(SeehearError):
 
 
 class RemoteError(SeehearError):
-    """A server cannot be reached, refused, or broke off."""
+    """A server cannot be reached, refused, broke off, or gave what is not to be trusted."""
 
     exit_code = 10

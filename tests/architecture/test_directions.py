@@ -37,6 +37,7 @@ SDK: list[set[str]] = [
     {"enhancer"},
     {"report", "remote"},
     {"live", "meeting", "separation"},
+    {"store"},
     {"server"},
     {"testing", "demo"},
     {"cli"},

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seehear.bundle import keys
+from seehear.bundle import keys, pulled
 from seehear.bundle import manifest as manifest_rules
+from seehear.bundle.pulled import SUFFIX
 from seehear.errors import BundleError, InputError, MissingExtraError
 from seehear.files import write_atomically
 
@@ -28,9 +29,6 @@ from seehear.files import write_atomically
 MAX_BUNDLE_BYTES = 64 << 20
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_MEMBERS = 64
-
-#: The file ending of bundles.
-SUFFIX = ".seehear"
 
 _MANIFEST = "manifest.json"
 _SIGNATURE = "manifest.sig"
@@ -118,8 +116,13 @@ def available_models() -> list[str]:
     return sorted(path.stem for path in _MODELS.glob("*" + SUFFIX))
 
 
+def built_in(name: str) -> Path:
+    """Where a model of this name lies inside the package, if there is one."""
+    return _MODELS / (name + SUFFIX)
+
+
 def find_model(model: str | os.PathLike[str]) -> Path:
-    """The path of a model by name (of those inside the package) or by path.
+    """The path of a model by name (of those that were pulled to this device, else of those inside the package) or by path.
 
     Raises
     ------
@@ -139,12 +142,15 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     path = Path(name)
     with suppress(OSError, ValueError):  # names that no file can have
         if path.suffix != SUFFIX and path.name == name:
-            inside = _MODELS / (path.name + SUFFIX)
-            if inside.is_file():
-                return inside
+            found = pulled.find(name)
+            if found is not None:
+                return found
+            if built_in(name).is_file():
+                return built_in(name)
         if path.is_file():
             return path
-    names = ", ".join(available_models()) or "none"
+    there = {*available_models(), *(name for folder in pulled.folders() for name in pulled.names(folder))}
+    names = ", ".join(sorted(there)) or "none"
     raise BundleError(f"no model {name!r}: expected the path of a {SUFFIX} file or one of: {names}")
 
 

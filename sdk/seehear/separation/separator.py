@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from seehear import bundle as bundles
-from seehear.bundle import Bundle, keys
+from seehear.bundle import Bundle, keys, pulled
 from seehear.bundle.manifest import streaming_graphs
 from seehear.errors import InputError
 from seehear.events import Event
@@ -120,18 +120,19 @@ class Separator:
         """
         target, emulated = parse_board(board, emulate)
         check_is_placement(placement)
-        bundle = bundles.load(model, require_signature, kind="separation")
-        where: dict[str, str] = {}
-        if emulated and target is not None:
-            if placement is not None and placement.delegate is not None:
-                raise InputError("emulate: an emulated board runs on the processor, without a delegate")
-            where = emulation.emulate(bundle, target, None if placement is None else placement.graphs)
-        separator = cls(bundle)
-        separator.on_event, separator._emulated = on_event, where
-        if target is not None:
-            separator.board = target.id
-        if not emulated and (placement is not None or (target is not None and target.npus)):
-            separator.place(placement or Placement())
+        with pulled.start(model, "separation"):
+            bundle = bundles.load(model, require_signature, kind="separation")
+            where: dict[str, str] = {}
+            if emulated and target is not None:
+                if placement is not None and placement.delegate is not None:
+                    raise InputError("emulate: an emulated board runs on the processor, without a delegate")
+                where = emulation.emulate(bundle, target, None if placement is None else placement.graphs)
+            separator = cls(bundle)
+            separator.on_event, separator._emulated = on_event, where
+            if target is not None:
+                separator.board = target.id
+            if not emulated and (placement is not None or (target is not None and target.npus)):
+                separator.place(placement or Placement())
         return separator
 
     # --- where the graphs run ---
