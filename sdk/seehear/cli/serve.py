@@ -47,6 +47,10 @@ def add_commands(commands: Any) -> None:
         help=f"of each worker at a time (default: {_DEFAULTS.streams})",
     )  # fmt: skip
     serve.add_argument(
+        "--busy", type=float, default=_DEFAULTS.busy,
+        help=f"share of its core, above which a worker takes no more (default: {_DEFAULTS.busy})",
+    )  # fmt: skip
+    serve.add_argument(
         "--picture-streams", type=int, default=_DEFAULTS.picture_streams,
         help=f"of them, with pictures to look at here (default: {_DEFAULTS.picture_streams})",
     )  # fmt: skip
@@ -98,7 +102,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     if len(set(names)) < len(names):
         raise InputError(f"--models: expected different names, got {', '.join(names)}")
     limits = Limits(
-        streams=arguments.streams, picture_streams=arguments.picture_streams, speed=arguments.speed,
+        streams=arguments.streams, busy=arguments.busy, picture_streams=arguments.picture_streams, speed=arguments.speed,
         drain_seconds=arguments.drain_seconds,
     )  # fmt: skip
     if arguments.verbose:

@@ -29,6 +29,7 @@ GAUGES: Mapping[str, str] = {
     "streams": "Streams now, those included that wait to be resumed.",
     "picture_streams": "Of them, those whose pictures are looked at here.",
     "connections": "Connections now.",
+    "busy": "Share of its core that the busiest worker used in the last second.",
     "behind_ms": "By how much the busiest worker was late for what was due, at most, in the last second.",
 }
 _NAMES = [*COUNTS, *GAUGES]
@@ -60,7 +61,8 @@ class Ledger:
     def totals(self) -> dict[str, int | float]:
         """All of `COUNTS` (int) and `GAUGES` (float)."""
         total = self._numbers.sum(axis=0)
-        total[_NAMES.index("behind_ms")] = self._numbers[:, _NAMES.index("behind_ms")].max()
+        worst = [_NAMES.index("busy"), _NAMES.index("behind_ms")]
+        total[worst] = self._numbers[:, worst].max(axis=0)
         return {
             name: int(value) if name in COUNTS else float(value)
             for name, value in zip(_NAMES, total, strict=True)

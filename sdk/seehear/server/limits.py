@@ -15,6 +15,7 @@ class Limits:
     Parameters
     ----------
     streams : at a time, those included that wait to be resumed.
+    busy : share of its core, above which a worker takes no more streams.
     picture_streams : of them, those whose pictures are looked at here.
     connections : at a time, streams included.
     seconds : of sound in one stream.
@@ -32,6 +33,7 @@ class Limits:
     """
 
     streams: int = 150
+    busy: float = 0.85
     picture_streams: int = 4
     connections: int = 400
     seconds: float = 86400.0

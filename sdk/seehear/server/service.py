@@ -61,6 +61,7 @@ class Service:
         self.draining = False
         self._eyes = Eyes(self.limits.pixels)
         self._picture_streams = 0
+        self._busy = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     # --- who may come in ---
@@ -106,6 +107,10 @@ class Service:
             raise ProtocolError(f"{device.name} has its {device.streams} streams already", "quota")
         if len(self.sessions) >= limits.streams:
             raise ProtocolError(f"all {limits.streams} places are taken: try again", "full")
+        if self._busy > limits.busy:
+            raise ProtocolError(
+                f"a worker has {100 * self._busy:.0f} % of its core in use: try again", "full"
+            )
         bundle = self._bundle(hello.model)
         if hello.picture != "none" and not bundle.has_vision:
             raise ProtocolError(f"{bundle.name} is an audio-only model: it takes no pictures", "pictures")
@@ -230,15 +235,16 @@ class Service:
             self._tell()
 
     async def _probe(self) -> None:
-        """How late what is due comes: what a stream waits for the others."""
+        """How much of its core the worker uses, and how late what is due comes: what a stream waits for the others."""
         loop = asyncio.get_running_loop()
-        worst: list[float] = []
-        due = loop.time()
+        worst, begin, used = 0.0, loop.time(), time.process_time()
         while True:
-            due = max(due + _PROBE, loop.time())
-            with suppress(ValueError):
-                await asyncio.sleep(due - loop.time())
-            worst.append(1e3 * (loop.time() - due))
-            if len(worst) * _PROBE >= 1:
-                self.row.set("behind_ms", max(worst))
-                worst.clear()
+            due = loop.time() + _PROBE
+            await asyncio.sleep(_PROBE)
+            now = loop.time()
+            worst = max(worst, now - due)
+            if now - begin >= 1:
+                self._busy = (time.process_time() - used) / (now - begin)
+                self.row.set("busy", self._busy)
+                self.row.set("behind_ms", 1e3 * worst)
+                worst, begin, used = 0.0, now, time.process_time()

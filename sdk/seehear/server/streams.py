@@ -43,6 +43,8 @@ _RETRY = {
     "silent": 0.0,
     "pictures": 30.0,
 }
+# close codes that the websocket itself gives to what breaks its rules
+_BROKEN = {1002: "format", 1007: "format", 1009: "size"}
 
 
 class Gone(Exception):
@@ -70,9 +72,13 @@ class Connection:
         return self._protocol.queue.qsize() if self._protocol is not None else 0
 
     async def receive(self) -> bytes | str:
-        """The next message; Gone where there is none."""
+        """The next message; Gone where there is none, ProtocolError where it broke the rules of websockets."""
         event = await self._receive()
         if event["type"] == "websocket.disconnect":
+            if event.get("code") in _BROKEN:
+                raise ProtocolError(
+                    "expected a websocket's messages, and none too large", _BROKEN[event["code"]]
+                )
             raise Gone
         content = event.get("bytes")
         return event["text"] if content is None else content
