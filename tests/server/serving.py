@@ -7,8 +7,9 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -16,7 +17,20 @@ import numpy as np
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from seehear.remote.messages import Answer, Bye, Error, Hello, Sound, Stats, Welcome, from_server, pack
+from seehear.enhancer import Enhancer
+from seehear.remote.messages import (
+    Answer,
+    Bye,
+    Error,
+    Hello,
+    Landmarks,
+    Sound,
+    Stats,
+    Welcome,
+    from_client,
+    from_server,
+    pack,
+)
 
 #: Samples of 20 ms.
 BLOCK = 320
@@ -56,10 +70,23 @@ class Served:
         return self.process.wait(LONG)
 
 
+#: A server with limits that the command line does not have.
+_WITH_LIMITS = """
+import json, sys
+from seehear import bundle
+from seehear.server.limits import Limits
+from seehear.server.workers import Workers
+workers = Workers({"default": bundle.load("default")}, limits=Limits(busy=9.0, **json.loads(sys.argv[1])))
+workers.run(lambda: print(f"serving: {workers.url}", flush=True))
+"""
+
+
 @contextmanager
-def serving(*options: str) -> Iterator[Served]:
-    """`seehear serve` at a free port."""
-    command = [sys.executable, "-m", "seehear.cli", "serve", "--port", "0", *options]
+def serving(*options: str, **limits: float) -> Iterator[Served]:
+    """`seehear serve` at a free port; or one worker with these limits."""
+    command = [sys.executable, "-m", "seehear.cli", "serve", "--port", "0", "--busy", "9", *options]
+    if limits:
+        command = [sys.executable, "-c", _WITH_LIMITS, json.dumps(limits)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -135,7 +162,8 @@ class Device:
 
     def cut(self) -> None:
         """As when somebody pulls the plug."""
-        self.socket.socket.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self.socket.socket.shutdown(socket.SHUT_RDWR)
         self._stack.close()
 
     def __enter__(self) -> Device:
@@ -147,6 +175,31 @@ class Device:
             self.say(Bye())
             self.closed()
         self._stack.close()
+
+
+def face(n: int) -> np.ndarray:
+    """Landmarks of a face that speaks, to the bit as they come out of their message."""
+    points = np.zeros((50, 2))
+    angle = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+    opening = 4 + 3 * np.sin(n)
+    points[:20] = np.stack([100 + 20 * np.cos(angle), 140 + 2 * opening * np.sin(angle)], -1)
+    points[20:40] = np.stack([100 + 15 * np.cos(angle), 140 + opening * np.sin(angle)], -1)
+    points[40:] = [(70, 90), (88, 90), (130, 90), (112, 90), (100, 115), (100, 95), (100, 175 + opening), (55, 100),
+                   (145, 100), (100, 55)]  # fmt: skip
+    return points
+
+
+def expected(samples: np.ndarray, faces: bool = False, **settings: Any) -> np.ndarray:
+    """What an enhancer on this computer gives for the same stream."""
+    out = []
+    with Enhancer.load("default", block=BLOCK, **settings) as enhancer:
+        for n, at in enumerate(range(0, len(samples), BLOCK)):
+            if faces and n % 2 == 0:
+                sent = from_client(pack(Landmarks(at, face(n))))
+                assert isinstance(sent, Landmarks)
+                enhancer.see_landmarks(sent.points, at / 16000)
+            out.append(enhancer.process(samples[at : at + BLOCK]))
+    return np.concatenate(out)
 
 
 def joined(answers: list[Answer]) -> np.ndarray:
@@ -172,3 +225,11 @@ def refused(served: Served, told: Any) -> tuple[str, str, int]:
 
 def health(served: Served) -> dict[str, Any]:
     return dict(json.loads(served.get("health")[1]))
+
+
+def eventually(happened: Callable[[], bool]) -> None:
+    """Wait for what the server does in its own time."""
+    until = time.monotonic() + LONG
+    while not happened():
+        assert time.monotonic() < until
+        time.sleep(0.05)

@@ -17,10 +17,21 @@ pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 pytest.importorskip("websockets")
 
-from server.serving import BLOCK, LONG, Device, Served, health, joined, noise, refused, serving
+from server.serving import (
+    BLOCK,
+    LONG,
+    Device,
+    Served,
+    expected,
+    face,
+    health,
+    joined,
+    noise,
+    refused,
+    serving,
+)
 
 from seehear import bundle
-from seehear.enhancer import Enhancer
 from seehear.remote.messages import (
     Bye,
     Drain,
@@ -29,7 +40,6 @@ from seehear.remote.messages import (
     Settings,
     Sound,
     Stats,
-    from_client,
     pack,
 )
 from seehear.remote.opus import Decoder, Encoder, lag
@@ -41,18 +51,6 @@ def served() -> Iterator[Served]:
         "--models", "default", "tiny", "--workers", "1", "--speed", "1000", "--streams", "12"
     ) as served:
         yield served
-
-
-def face(n: int) -> np.ndarray:
-    """Landmarks of a face that speaks, to the bit as they come out of their message."""
-    points = np.zeros((50, 2))
-    angle = np.linspace(0, 2 * np.pi, 20, endpoint=False)
-    opening = 4 + 3 * np.sin(n)
-    points[:20] = np.stack([100 + 20 * np.cos(angle), 140 + 2 * opening * np.sin(angle)], -1)
-    points[20:40] = np.stack([100 + 15 * np.cos(angle), 140 + opening * np.sin(angle)], -1)
-    points[40:] = [(70, 90), (88, 90), (130, 90), (112, 90), (100, 115), (100, 95), (100, 175 + opening), (55, 100),
-                   (145, 100), (100, 55)]  # fmt: skip
-    return points
 
 
 def frame(message: bytes | str) -> bytes:
@@ -80,19 +78,6 @@ def silent_reader(served: Served) -> Iterator[socket.socket]:
         assert raw.recv(12) == b"HTTP/1.1 101"
         raw.sendall(frame(pack(Hello(16000, BLOCK))))
         yield raw
-
-
-def expected(samples: np.ndarray, faces: bool = False, **settings: Any) -> np.ndarray:
-    """What an enhancer on this computer gives for the same stream."""
-    out = []
-    with Enhancer.load("default", block=BLOCK, **settings) as enhancer:
-        for n, at in enumerate(range(0, len(samples), BLOCK)):
-            if faces and n % 2 == 0:
-                sent = from_client(pack(Landmarks(at, face(n))))
-                assert isinstance(sent, Landmarks)
-                enhancer.see_landmarks(sent.points, at / 16000)
-            out.append(enhancer.process(samples[at : at + BLOCK]))
-    return np.concatenate(out)
 
 
 def test_a_stream_is_what_an_enhancer_gives_to_the_bit(served: Served) -> None:

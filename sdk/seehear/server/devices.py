@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import secrets
 import time
@@ -66,7 +67,7 @@ class Devices:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         self._stamp: Any = None
-        self._looked = -_FRESH
+        self._looked = -math.inf
         self._last = 0
         self._by_hash: dict[str, Device] = {}
 
@@ -170,6 +171,7 @@ class Devices:
             os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         told = {"last": self._last, "devices": [asdict(device) for device in devices]}
         write_atomically(self._path, (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode())
+        self._looked = -math.inf
 
 
 def _hash(token: str) -> str:

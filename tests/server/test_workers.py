@@ -1,0 +1,113 @@
+"""Several workers are one server."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+pytest.importorskip("websockets")
+
+from server.serving import BLOCK, LONG, Device, Served, expected, joined, noise, refused, serving
+from websockets.exceptions import ConnectionClosed
+
+from seehear.cli.main import main
+from seehear.errors import DeviceError
+from seehear.remote.messages import Hello
+
+
+def workers(served: Served) -> list[int]:
+    parent = served.process.pid
+    return [int(each) for each in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def test_a_stream_goes_on_whichever_worker_the_device_comes_back_to() -> None:
+    sound = noise(2, 7)
+    with serving("--workers", "2", "--speed", "1000") as served:
+        device = Device(served)
+        session = device.hello().session
+        got = []
+        at = 0
+        # the kernel deals connections out by chance: after so many both have had one, but once in 10^9
+        for _ in range(32):
+            device.sound(sound[at : at + 960], at)
+            got += device.answers(3)
+            at += 960
+            device.cut()
+            device = Device(served)
+            assert device.hello(session=session, received=at).next == at
+        device.sound(sound[at:], at)
+        got += device.answers((len(sound) - at) // BLOCK)
+        assert np.array_equal(joined(got), expected(sound))
+        figures = served.figures()
+        assert figures["seehear_streams_begun_total"] == 1 and figures["seehear_streams_resumed_total"] == 32
+        assert figures["seehear_streams_relayed_total"] > 0
+        device.cut()
+
+
+def test_a_worker_that_dies_is_started_again_and_its_streams_begin_anew() -> None:
+    with serving("--workers", "2") as served:
+        devices = [Device(served) for _ in range(4)]
+        sessions = [device.hello().session for device in devices]
+        old = workers(served)
+        os.kill(old[0], signal.SIGKILL)
+        gone = 0
+        for device, session in zip(devices, sessions, strict=True):
+            try:
+                device.sound(noise(0.02))
+                assert len(device.answers(1)) == 1
+            except ConnectionClosed:
+                gone += 1
+                assert refused(served, Hello(16000, BLOCK, session=session))[0] == "gone"
+        for _ in range(6):  # every place is served again
+            with Device(served) as device:
+                device.hello()
+                device.sound(noise(0.02))
+                device.answers(1)
+        assert len(workers(served)) == 2 and old[1] in workers(served)
+        figures = served.figures()
+        assert figures["seehear_workers_restarted_total"] == 1
+        assert figures["seehear_streams"] == 4 - gone
+        for device in devices:
+            device.cut()
+
+
+def test_workers_end_with_their_parent() -> None:
+    with serving("--workers", "2", "--drain-seconds", "0") as served:
+        there = workers(served)
+        ends = [os.pidfd_open(worker) for worker in there]
+        served.process.kill()
+        served.process.wait(LONG)
+        for end in ends:
+            assert select.select([end], [], [], LONG)[0] == [end]
+            os.close(end)
+
+
+def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving("--workers", "1") as served:
+        port = served.url.rstrip("/").rpartition(":")[2]
+        assert main(["serve", "--port", port]) == DeviceError.exit_code
+        assert capsys.readouterr().err == (
+            f"seehear: port: port {port} of 127.0.0.1 is taken by another program: choose another, or 0 for any that is free\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--workers", "0"], "--workers: expected 1 to 1024, got 0"),
+        (["--streams", "0"], "streams: expected more, got 0"),
+        (["--models", "default", "default"], "--models: expected different names, got default, default"),
+    ],
+)
+def test_what_cannot_be_served_is_told(
+    options: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--port", "0", *options]) == 2
+    assert capsys.readouterr().err == f"seehear: {reason}\n"
