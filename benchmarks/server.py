@@ -1,6 +1,6 @@
 """The execution server under load: simulated devices in real time on the loopback.
 
-    python benchmarks/server.py [capacity delay uplink cuts flood ...] [--seconds 10] [--cut-seconds 60] [--json OUT.json]
+    python benchmarks/server.py [capacity delay uplink cuts flood churn ...] [--seconds 10] [--cut-seconds 60] [--json OUT.json]
 
 The server runs on one core, the devices in a process of their own on another: sockets read and written by hand, everything that
 is sent made beforehand. Blocks of 20 ms. Delays are from the moment a device has sent a block until it has read the answer. Every
@@ -549,7 +549,42 @@ def flooded(cores: tuple[int, int], seconds: float) -> dict[str, Any]:
     return {**row, **sent, "flood_lost": row["lost_or_doubled"] + len(row["errors"])}
 
 
-PARTS = {"capacity": capacity, "delay": delay, "uplink": uplink, "cuts": cuts, "flood": flooded}
+def churn(cores: tuple[int, int], seconds: float) -> dict[str, Any]:
+    """Streams that are begun and ended, and connections that are cut, one after the other as fast as it goes."""
+    with server(cores[0], "--workers", "1", "--speed", "1e9") as (port, parent):
+        os.sched_setaffinity(0, {cores[1]})
+        sent, pids = Sent("none", False), workers(parent)
+        device = Device(port, sent, None)
+        measured = []
+        begin, count = time.perf_counter(), 0
+        while count < 200 or time.perf_counter() < begin + seconds:
+            if count == 200:
+                measured.append(memory(pids))
+            device.tick()
+            while device.received < device.next:
+                select.select([device.socket], [], [], 5)
+                device.hear()
+            if count % 2:
+                device.cut()
+            else:
+                device.socket.sendall(framed(pack(Bye())))
+                device.socket.close()
+                device = Device(port, sent, None)
+            count += 1
+        growth = memory(pids) - measured[0]
+        os.sched_setaffinity(0, set(cores))
+    print(f"{count} streams begun and ended or cut in turn: memory {growth:+.2f} MB since the 200th")
+    return {"count": count, "memory_growth_mb": growth}
+
+
+PARTS = {
+    "capacity": capacity,
+    "delay": delay,
+    "uplink": uplink,
+    "cuts": cuts,
+    "flood": flooded,
+    "churn": churn,
+}
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ import ipaddress
 import json
 import ssl
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -163,6 +164,30 @@ def test_yesterdays_seconds_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> No
     assert ledger.seconds(3) == 0
     ledger.row(1).seconds(3, 1)
     assert ledger.seconds(3) == 1
+
+
+def test_what_a_device_has_had_today_outlives_the_server(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    token = Devices(file).add("watch", seconds=1.5)
+    options = ("--tokens", str(file), "--workers", "1", "--speed", "99")
+    with serving(*options) as served, Device(served) as device:
+        device.hello(token=token)
+        device.sound(noise(1))
+        device.answers(50)
+        served.stop()
+    with serving(*options) as served, Device(served) as device:
+        device.hello(token=token)
+        device.sound(noise(1))
+        assert device.refusal()[0].code == "quota"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"day": %d, "seconds": {"-1": 3}}'])
+def test_damaged_books_are_told(tmp_path: Path, text: str, capsys: Capture) -> None:
+    file = tmp_path / "tokens.json"
+    Devices(file).add("watch")
+    (tmp_path / "tokens.json.today").write_text(text.replace("%d", str(int(time.time() // 86400))))
+    assert main(["serve", "--port", "0", "--tokens", str(file)]) == MediaError.exit_code
+    assert "tokens.json.today: expected what a server has kept; it may be deleted" in capsys.readouterr().err
 
 
 # --- TLS

@@ -78,6 +78,25 @@ def test_a_worker_that_dies_is_started_again_and_its_streams_begin_anew() -> Non
             device.cut()
 
 
+def test_a_stream_leaves_nothing_behind() -> None:
+    """Not even for the seconds that a timer may take: many that come and go must not add up."""
+
+    def megabytes() -> float:
+        text = Path(f"/proc/{workers(served)[0]}/smaps_rollup").read_text()
+        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) / 1e3
+
+    def come_and_go(count: int) -> None:
+        for _ in range(count):
+            with Device(served) as device:
+                device.hello()
+
+    with serving("--workers", "1") as served:
+        come_and_go(50)
+        before = megabytes()
+        come_and_go(300)
+        assert megabytes() - before < 3.0
+
+
 def test_workers_end_with_their_parent() -> None:
     with serving("--workers", "2", "--drain-seconds", "0") as served:
         there = workers(served)

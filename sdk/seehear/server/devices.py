@@ -54,7 +54,7 @@ class Devices:
 
     Parameters
     ----------
-    path : the file; it need not be there yet.
+    path : the file; it need not be there yet. Kept as attribute.
 
     Examples
     --------
@@ -65,7 +65,7 @@ class Devices:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path)
+        self.path = Path(path)
         self._stamp: Any = None
         self._looked = -math.inf
         self._last = 0
@@ -152,25 +152,25 @@ class Devices:
     def _read(self) -> None:
         self._looked = time.monotonic()
         try:
-            now = os.stat(self._path)
+            now = os.stat(self.path)
             stamp = (now.st_mtime_ns, now.st_size, now.st_ino)
             if stamp == self._stamp:
                 return
-            told = json.loads(self._path.read_text(encoding="utf-8"))
+            told = json.loads(self.path.read_text(encoding="utf-8"))
             devices = [Device(**each) for each in told["devices"]]
             self._last = int(told["last"])
         except FileNotFoundError:
             self._by_hash, self._stamp = {}, ()
             return
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise MediaError(f"{self._path}: expected a file that `seehear serve tokens` made") from error
+            raise MediaError(f"{self.path}: expected a file that `seehear serve tokens` made") from error
         self._by_hash, self._stamp = {device.hash: device for device in devices}, stamp
 
     def _write(self, devices: list[Device]) -> None:
         with suppress(OSError):  # whoever reads it learns hashes; still nobody need
-            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         told = {"last": self._last, "devices": [asdict(device) for device in devices]}
-        write_atomically(self._path, (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode())
+        write_atomically(self.path, (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode())
         self._looked = -math.inf
 
 

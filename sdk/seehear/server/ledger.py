@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,20 @@ class Ledger:
     def seconds(self, device: int) -> float:
         """Of sound that it has had today (UTC)."""
         return float(self._seconds[self._days == _today(), device].sum())
+
+    def save(self) -> dict[str, Any]:
+        """The seconds of everybody today, for `load` after a new start."""
+        seconds = self._seconds[self._days == _today()].sum(axis=0)
+        had = {str(device): round(float(seconds[device]), 3) for device in np.flatnonzero(seconds)}
+        return {"day": int(_today()), "seconds": had}
+
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Take over what was saved today; KeyError, TypeError or ValueError if that is damaged."""
+        if saved["day"] == _today():
+            for device, seconds in saved["seconds"].items():
+                if not 0 <= int(device) < MOST_DEVICES or not float(seconds) >= 0:
+                    raise ValueError(f"device {device}: {seconds} s")
+                self.row(0).seconds(int(device), float(seconds))
 
 
 class Row:

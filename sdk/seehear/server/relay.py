@@ -6,6 +6,9 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from websockets.asyncio.client import unix_connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
 from seehear.remote.messages import Hello, ProtocolError, pack
 
 if TYPE_CHECKING:
@@ -20,9 +23,6 @@ async def relay(connection: Any, service: Service, owner: str, hello: Hello) -> 
     ProtocolError
         There is no such worker.
     """
-    from websockets.asyncio.client import unix_connect
-    from websockets.exceptions import ConnectionClosed, WebSocketException
-
     assert service.doors is not None
     door = service.doors / owner
     if not owner.isalnum() or not door.exists():
@@ -33,7 +33,7 @@ async def relay(connection: Any, service: Service, owner: str, hello: Hello) -> 
             str(door), "ws://localhost/v1/stream", additional_headers=headers, compression=None, ping_interval=None,
             max_size=None, max_queue=16, open_timeout=5,
         )  # fmt: skip
-    except (OSError, TimeoutError, WebSocketException) as error:
+    except (OSError, asyncio.TimeoutError, WebSocketException) as error:
         raise ProtocolError("there is no such session any more: begin anew", "gone") from error
     service.row.count("streams_relayed")
 

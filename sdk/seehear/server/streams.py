@@ -101,7 +101,8 @@ class Connection:
 
     async def close(self, code: int = 1000, last: bytes | str | None = None) -> None:
         """Close, after a last message."""
-        asyncio.get_running_loop().call_later(_PATIENCE, self.abort)
+        if self._protocol is not None:
+            self._protocol.abort_in(_PATIENCE)
         with suppress(Gone, OSError, RuntimeError):  # it was closed already
             if last is not None:
                 await self.send(last)

@@ -7,8 +7,10 @@ a second process. The parent keeps every socket open: what knocks while a worker
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -25,7 +27,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from seehear.bundle import Bundle
-from seehear.errors import InputError
+from seehear.errors import InputError, MediaError, OutputError
+from seehear.files import write_atomically
 from seehear.live.ports import listening, url
 from seehear.server.app import application
 from seehear.server.devices import Devices
@@ -40,6 +43,8 @@ _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 _RECEIVE_BUFFER, _SEND_BUFFER, _UNSENT = 128 << 10, 32 << 10, 32 << 10
 # seconds after which a worker that had died at once is started again; that workers have beyond the time for draining
 _AGAIN, _GRACE = 1.0, 5.0
+# seconds after which what devices have had today is written down
+_SAVE = 30.0
 
 
 class Workers:
@@ -62,6 +67,8 @@ class Workers:
     ------
     InputError, DeviceError
         There are no such certificates, or no such port.
+    MediaError
+        What an earlier server has kept of today's quotas is damaged.
     """
 
     def __init__(
@@ -82,6 +89,14 @@ class Workers:
         self._listeners = [first, *(_listener(*first.getsockname()[:2]) for _ in range(count - 1))]
         self.url = url(first).replace("http", "https" if self._tls else "http", 1)
         self._ledger = Ledger(count)
+        self._day = None if devices is None else Path(f"{devices.path}.today")
+        if self._day is not None and self._day.exists():
+            try:
+                self._ledger.load(json.loads(self._day.read_text(encoding="utf-8")))
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                raise MediaError(
+                    f"{self._day}: expected what a server has kept; it may be deleted"
+                ) from error
         cores = sorted(os.sched_getaffinity(0))
         self._cores = [cores[each % len(cores)] for each in range(count)]
         self._pids: dict[int, int] = {}
@@ -109,6 +124,7 @@ class Workers:
                     left -= len(got)
                 ready()
                 self._watch(life)
+                self._save()
         finally:
             for pid in self._pids:
                 with suppress(ProcessLookupError):
@@ -120,9 +136,11 @@ class Workers:
     def _watch(self, life: int) -> None:
         until: float | None = None
         while self._pids:
-            left = None if until is None else max(0.0, until - time.monotonic())
-            came = signal.sigwaitinfo(_SIGNALS) if left is None else signal.sigtimedwait(_SIGNALS, left)
-            if came is not None and came.si_signo == signal.SIGCHLD:
+            left = _SAVE if until is None else max(0.0, until - time.monotonic())
+            came = signal.sigtimedwait(_SIGNALS, left)
+            if came is None and until is None:
+                self._save()
+            elif came is not None and came.si_signo == signal.SIGCHLD:
                 for worker in self._ended():
                     if until is None:
                         _log.error("worker %d ended; it is started again", worker)
@@ -137,6 +155,14 @@ class Workers:
                 self._signal(signal.SIGTERM)
             else:  # asked twice, or out of time
                 self._signal(signal.SIGKILL)
+
+    def _save(self) -> None:
+        """What devices have had today outlives the server."""
+        if self._day is not None:
+            try:
+                write_atomically(self._day, json.dumps(self._ledger.save()).encode())
+            except OutputError as error:
+                _log.error("what devices have had today is not kept: %s", error)
 
     def _signal(self, number: signal.Signals) -> None:
         for pid in self._pids:
@@ -170,6 +196,8 @@ class Workers:
             os.setpgid(0, 0)  # what is typed at a terminal is for the parent
             with suppress(OSError):  # a container may not allow it
                 os.sched_setaffinity(0, {self._cores[worker]})
+            files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))  # a connection is a file
             for other, listener in enumerate(self._listeners):
                 if other != worker:
                     listener.close()
@@ -249,6 +277,13 @@ def _config(app: Any, limits: Limits, tls: tuple[str, str] | None) -> uvicorn.Co
 class _Socket(WebSocketsSansIOProtocol):
     """A websocket whose application can see what waits, and cut it."""
 
+    _end: asyncio.TimerHandle | None = None
+
+    def abort_in(self, seconds: float) -> None:
+        """Cut it then, unless it has ended."""
+        if self._end is None:
+            self._end = self.loop.call_later(seconds, self.transport.abort)
+
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=_UNSENT)
@@ -257,6 +292,13 @@ class _Socket(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if hasattr(self, "scope"):
             self.scope["state"]["protocol"] = self
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._end is not None:
+            self._end.cancel()  # a timer holds what it is for
+        if hasattr(self, "scope"):  # else only the collector of garbage would find the end of this circle
+            self.scope["state"].pop("protocol", None)
 
 
 def _http(limits: Limits) -> type[H11Protocol]:
@@ -267,11 +309,18 @@ def _http(limits: Limits) -> type[H11Protocol]:
             super().connection_made(transport)
             if len(self.connections) > limits.connections:
                 transport.abort()
-            else:
-                asyncio.get_running_loop().call_later(limits.hello_seconds, self._leave)
+            self._asked = asyncio.get_running_loop().call_later(limits.hello_seconds, self._leave)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._asked.cancel()
+            super().connection_lost(exc)
+
+        def handle_websocket_upgrade(self, event: Any) -> None:
+            self._asked.cancel()
+            super().handle_websocket_upgrade(event)
 
         def _leave(self) -> None:
-            if self in self.connections and self.cycle is None:
+            if self.cycle is None:
                 self.transport.abort()
 
     return Http
