@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +21,7 @@ from server.serving import BLOCK, LONG, Device, Served, expected, joined, noise,
 from websockets.exceptions import ConnectionClosed
 
 from seehear.cli.main import main
-from seehear.errors import DeviceError
+from seehear.errors import DeviceError, StateError
 from seehear.remote.messages import Hello
 
 
@@ -106,6 +109,18 @@ def test_workers_end_with_their_parent() -> None:
         for end in ends:
             assert select.select([end], [], [], LONG)[0] == [end]
             os.close(end)
+
+
+def test_a_worker_that_cannot_begin_ends_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the path of the sockets between workers is longer than such paths may be."""
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.setenv("TMPDIR", str(deep))
+    command = [sys.executable, "-m", "seehear.cli", "serve", "--port", "0", "--workers", "2"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=LONG)
+    assert ended.returncode == StateError.exit_code
+    assert re.search(r"^seehear: worker [01] could not begin: its log says why$", ended.stderr, re.M)
+    assert "AF_UNIX path too long" in ended.stderr
 
 
 def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:

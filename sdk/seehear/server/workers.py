@@ -27,7 +27,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from seehear.bundle import Bundle
-from seehear.errors import InputError, MediaError, OutputError
+from seehear.errors import InputError, MediaError, OutputError, StateError
 from seehear.files import write_atomically
 from seehear.live.ports import listening, url
 from seehear.server.app import application
@@ -38,7 +38,8 @@ from seehear.server.service import Service
 
 _log = logging.getLogger("seehear")
 
-_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
+# asked to end; a worker ended; a worker can be reached
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1}
 # bytes that may wait in the system, of those that a device sends and of those that are sent to it; and here
 _RECEIVE_BUFFER, _SEND_BUFFER, _UNSENT = 128 << 10, 32 << 10, 32 << 10
 # seconds after which a worker that had died at once is started again; that workers have beyond the time for draining
@@ -108,22 +109,24 @@ class Workers:
         Parameters
         ----------
         ready : called when all workers can be reached.
+
+        Raises
+        ------
+        StateError
+            A worker cannot even begin; why, is in the log.
         """
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        self._parent = os.getpid()
         # workers read it to its end: that is when this process is gone
         self._life, life = os.pipe()
         self._told, self._tell = os.pipe()
+        os.set_blocking(self._told, False)
         try:
             with tempfile.TemporaryDirectory(prefix="seehear-") as doors:
                 self._doors = Path(doors)
                 for worker in range(len(self._listeners)):
                     self._start(worker, life)
-                left = len(self._listeners)
-                while left:
-                    got = os.read(self._told, left)
-                    left -= len(got)
-                ready()
-                self._watch(life)
+                self._watch(life, ready)
                 self._save()
         finally:
             for pid in self._pids:
@@ -133,28 +136,47 @@ class Workers:
                 os.close(end)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def _watch(self, life: int) -> None:
+    def _watch(self, life: int, ready: Callable[[], None]) -> None:
         until: float | None = None
+        reached: set[int] = set()
         while self._pids:
             left = _SAVE if until is None else max(0.0, until - time.monotonic())
             came = signal.sigtimedwait(_SIGNALS, left)
-            if came is None and until is None:
-                self._save()
-            elif came is not None and came.si_signo == signal.SIGCHLD:
+            number = None if came is None else came.si_signo
+            before = len(reached)
+            reached |= self._reached()
+            if before < len(reached) == len(self._listeners):
+                ready()
+            if number == signal.SIGUSR1:
+                continue
+            if number == signal.SIGCHLD:
                 for worker in self._ended():
-                    if until is None:
-                        _log.error("worker %d ended; it is started again", worker)
-                        self._ledger.row(worker).restarted()
-                        if time.monotonic() - self._begun[worker] < _AGAIN:
-                            time.sleep(_AGAIN)
-                        self._start(worker, life)
-            elif until is None:
+                    if until is not None:
+                        continue
+                    if worker not in reached:
+                        raise StateError(f"worker {worker} could not begin: its log says why")
+                    _log.error("worker %d ended; it is started again", worker)
+                    self._ledger.row(worker).restarted()
+                    if time.monotonic() - self._begun[worker] < _AGAIN:
+                        time.sleep(_AGAIN)
+                    self._start(worker, life)
+            elif until is not None:  # asked twice, or out of time
+                self._signal(signal.SIGKILL)
+            elif number is None:
+                self._save()
+            else:
                 until = time.monotonic() + self._limits.drain_seconds + _GRACE
                 for listener in self._listeners:
                     listener.close()
                 self._signal(signal.SIGTERM)
-            else:  # asked twice, or out of time
-                self._signal(signal.SIGKILL)
+
+    def _reached(self) -> set[int]:
+        """Workers that have begun since this was asked last."""
+        try:
+            told = os.read(self._told, 2 * len(self._listeners))
+        except BlockingIOError:
+            return set()
+        return {int.from_bytes(told[at : at + 2], "little") for at in range(0, len(told), 2)}
 
     def _save(self) -> None:
         """What devices have had today outlives the server."""
@@ -227,7 +249,7 @@ class Workers:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, server.stop)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS - {signal.SIGUSR1})
         loop.add_reader(self._life, server.stop)
         server.service = service
         service.start()
@@ -238,7 +260,9 @@ class Workers:
             tasks.append(asyncio.create_task(inner.serve([_door(service.doors / f"{worker:x}")])))
         while not all(each.started for each in (server, inner) if each is not None):
             await asyncio.sleep(0.01)
-        os.write(self._tell, b"+")
+        os.write(self._tell, worker.to_bytes(2, "little"))
+        if os.getppid() == self._parent:  # else it is gone, and so shall this one be
+            os.kill(self._parent, signal.SIGUSR1)
         await tasks[0]
         if inner is not None:
             inner.should_exit = True
