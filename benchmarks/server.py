@@ -1,6 +1,6 @@
 """The execution server under load: simulated devices in real time on the loopback.
 
-    python benchmarks/server.py [capacity delay uplink cuts flood churn ...] [--seconds 10] [--cut-seconds 60] [--json OUT.json]
+    python benchmarks/server.py [PART ...] [--seconds 10] [--cut-seconds 60] [--json OUT.json]
 
 The server runs on one core, the devices in a process of their own on another: sockets read and written by hand, everything that
 is sent made beforehand. Blocks of 20 ms. Delays are from the moment a device has sent a block until it has read the answer. Every
@@ -73,21 +73,22 @@ def face(n: int) -> np.ndarray:
     return points + np.random.default_rng(n).normal(0, 0.3, points.shape)
 
 
-def crops(count: int) -> list[bytes]:
-    """JPEGs of a mouth that speaks, of the size that the model takes."""
+def jpegs(count: int, mouth: bool) -> list[bytes]:
+    """Of a portrait that speaks, or of its mouth alone, of the size that the model takes."""
     from seehear.demo.talking_head import mouth_moves, talking_head
     from seehear.sight.face_crops import opencv
 
-    sound = speech(count / 25)
-    frames = talking_head(mouth_moves(sound / 32768))
     cv2 = opencv()
     found = []
-    for _, picture in zip(range(count), frames, strict=False):
-        high, wide = picture.shape[:2]
-        part = picture[int(0.55 * high) : int(0.85 * high), int(0.35 * wide) : int(0.65 * wide)]
-        mouth = cv2.cvtColor(cv2.resize(part, (64, 64)), cv2.COLOR_RGB2GRAY)
-        found.append(cv2.imencode(".jpg", mouth, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes())
-    return found
+    for picture in talking_head(mouth_moves(speech(count / 25) / 32768)):
+        if mouth:
+            high, wide = picture.shape[:2]
+            picture = picture[int(0.55 * high) : int(0.85 * high), int(0.35 * wide) : int(0.65 * wide)]
+            picture = cv2.cvtColor(cv2.resize(picture, (64, 64)), cv2.COLOR_RGB2GRAY)
+        else:
+            picture = picture[:, :, ::-1]
+        found.append(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes())
+    return found[:count]
 
 
 def framed(message: bytes | str) -> bytes:
@@ -114,8 +115,9 @@ class Sent:
         shown: list[Any] = []
         if picture == "landmarks":
             shown = [Landmarks(0, face(n)) for n in range(250)]
-        elif picture == "mouth":
-            shown = [Picture(0, crop, mouth=True) for crop in crops(250)]
+        elif picture in ("mouth", "jpeg"):
+            mouth = picture == "mouth"
+            shown = [Picture(0, each, mouth) for each in jpegs(250 if mouth else 50, mouth)]
         self.pictures = [framed(pack(each)) for each in shown]
 
     def numbered(self, frame: bytes, number: int) -> bytes:
@@ -520,6 +522,21 @@ def uplink(cores: tuple[int, int], seconds: float) -> dict[str, Any]:
     return found
 
 
+def pictures(cores: tuple[int, int], seconds: float) -> dict[str, Any]:
+    """What those whose faces are found at the server cost the others."""
+    with server(cores[0], "--workers", "1") as (port, parent):
+        pids = workers(parent)
+        seen = Driven(cores[1], [port], pids, streams=4, seconds=seconds + 4, picture="jpeg")
+        alone = Driven(cores[1], [port], pids, streams=40, seconds=seconds, picture="landmarks")
+        row = alone.done()
+        seen_row = seen.done()
+    print(
+        f"40 streams with landmarks beside 4 with pictures: p99 {row['p99_ms']:.1f} ms (of those 4 {seen_row['p99_ms']:.1f}), "
+        f"{row['core']:.2f} of a core"
+    )
+    return {**row, "lost_or_doubled": row["lost_or_doubled"] + seen_row["lost_or_doubled"], "seen": seen_row}
+
+
 def cuts(cores: tuple[int, int], seconds: float) -> dict[str, Any]:
     """One connection in a hundred cut every second, of two workers, one of which the device may not find again."""
     with server(cores[0], "--workers", "2") as (port, parent):
@@ -578,20 +595,17 @@ def churn(cores: tuple[int, int], seconds: float) -> dict[str, Any]:
 
 
 PARTS = {
-    "capacity": capacity,
-    "delay": delay,
-    "uplink": uplink,
-    "cuts": cuts,
-    "flood": flooded,
-    "churn": churn,
-}
+    "capacity": capacity, "delay": delay, "uplink": uplink, "pictures": pictures, "cuts": cuts, "flood": flooded, "churn": churn,
+}  # fmt: skip
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="which (default: all)")
+    parser.add_argument(
+        "parts", nargs="*", choices=[*PARTS, []], help=f"of {', '.join(PARTS)} (default: all)", metavar="PART"
+    )
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement (default: 10)")
     parser.add_argument(
         "--cut-seconds", type=float, default=60.0, help="of cuts (default: 60; the figure: 600)"
