@@ -54,6 +54,25 @@ def test_a_stream_goes_on_whichever_worker_the_device_comes_back_to() -> None:
         device.cut()
 
 
+def test_without_uvloop_the_loop_of_python_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "uvloop.py").write_text("raise ImportError('hidden')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    sound = noise(0.5, 8)
+    with serving("--workers", "2", "--speed", "1000", "--drain-seconds", "0") as served:
+        device = Device(served)
+        session = device.hello().session
+        device.sound(sound[:4800])
+        got = device.answers(15)
+        device.cut()
+        with Device(served) as device:
+            device.hello(session=session, received=4800)
+            device.sound(sound[4800:], 4800)
+            assert np.array_equal(joined(got + device.answers(10)), expected(sound))
+            served.process.terminate()
+            assert device.closed() == 1001
+        assert served.process.wait(LONG) == 0
+
+
 def test_a_worker_that_dies_is_started_again_and_its_streams_begin_anew() -> None:
     with serving("--workers", "2") as served:
         devices = [Device(served) for _ in range(4)]
