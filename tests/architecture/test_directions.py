@@ -36,7 +36,7 @@ SDK: list[set[str]] = [
     {"sight"},
     {"enhancer"},
     {"report", "remote"},
-    {"live", "meeting", "separation"},
+    {"archive", "live", "meeting", "separation"},
     {"store"},
     {"server"},
     {"testing", "demo"},

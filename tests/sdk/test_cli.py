@@ -219,7 +219,8 @@ def test_batch_goes_on_after_bad_rows(
     captured = capsys.readouterr()
     report = json.loads(captured.out)
     assert report["failed"] == 6 and len(report["rows"]) == 9
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.wav", "c.wav", "g.wav"]
+    written = ["SHA256SUMS", "a.wav", "c.wav", "g.wav", "manifest.csv", "manifest.jsonl"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == written
     assert "Traceback" not in captured.err and captured.err.count("row ") == 6
     for name in ("a", "c", "g"):
         assert len(read_audio(tmp_path / "out" / f"{name}.wav").samples) == 32000

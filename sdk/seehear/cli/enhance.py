@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
-import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seehear.cli import options
+from seehear import __version__
+from seehear.archive.manifest import described
+from seehear.archive.pool import Result, Work
+from seehear.archive.rows import Row
+from seehear.cli import lists, options
 from seehear.cli.text import line
-from seehear.errors import BatchError, InputError, MediaError, MissingExtraError, OutputError, SeehearError
+from seehear.errors import InputError, MediaError, MissingExtraError
 from seehear.files import STANDARD, is_stdout
 from seehear.media.audio_files import SoundStream, open_audio
 from seehear.media.media_writers import Pictures, check_sound_output, sound_writer
@@ -29,7 +32,10 @@ if TYPE_CHECKING:
     from seehear.enhancer import Enhancer
     from seehear.report.plots import Spectrogram
 
-_SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+# the arguments that decide what comes of a row
+_DECISIVE = (
+    "model", "board", "delegate", "runtime", "audio_only", "floor_db", "strength", "visual_delay_ms",
+)  # fmt: skip
 # hops between two moves of the progress bar: half a second of sound
 _PROGRESS_HOPS = 50
 
@@ -50,12 +56,9 @@ def add_commands(commands: Any) -> None:
         help="WAV; with the extra media also FLAC, Ogg, mp4, mpg, mkv, webm; - is standard input",
     )
     options.add(enhance, "out", "audio-only", "model", "key", "board", "delegate", "runtime")
-    options.add(enhance, "floor-db", "visual-delay-ms", "plot", "json")
+    options.add(enhance, "floor-db", "visual-delay-ms", "plot", "json", "list", "jobs", "ray")
     enhance.add_argument(
         "--video", help="the talker's pictures, if they are not in INPUT; starts with the sound"
-    )
-    enhance.add_argument(
-        "--list", metavar="LIST.csv", help="many files: columns id, audio, video; others are ignored"
     )
     enhance.add_argument("--strength", type=float, default=1.0, help="0 = untouched .. 1 = full (default)")
     enhance.add_argument("--clean", metavar="CLEAN", help="with --plot: the clean sound, to draw beside")
@@ -64,6 +67,7 @@ def add_commands(commands: Any) -> None:
 def _enhance(arguments: argparse.Namespace) -> int:
     if arguments.audio_only and arguments.video:
         raise InputError("--audio-only and --video exclude each other")
+    lists.check(arguments)
     if arguments.list is not None:
         return _enhance_list(arguments)
     if arguments.input is None or arguments.out is None:
@@ -84,90 +88,36 @@ def _enhance(arguments: argparse.Namespace) -> int:
 
 
 def _enhance_list(arguments: argparse.Namespace) -> int:
-    if arguments.out is None:
-        raise InputError("--list: expected also -o DIR, where the results go")
     if arguments.input or arguments.video or arguments.plot:
         raise InputError("--list excludes INPUT, --video and --plot")
-    rows = _read_list(Path(arguments.list))
-    folder = arguments.out
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+    # what cannot be for any row is said before the first
+    _load(arguments).close()
+    folder = arguments.out.absolute()
+    given = {name: getattr(arguments, name) for name in _DECISIVE}
+    given["model"], digest = lists.model_of(arguments)
+    settings = {**given, "digest": digest, "version": __version__}
+    make = partial(_worker, given, digest, folder)
+    return lists.run(arguments, make, settings, "enhanced", ("audio",), ("audio", "video"))
+
+
+def _worker(given: Mapping[str, Any], digest: str, folder: Path) -> Work:
+    lists.check_model(given["model"], digest)
+    arguments = argparse.Namespace(**given, plot=None, clean=None)
     enhancer = _load(arguments)
-    reports: list[dict[str, Any]] = []
-    seen: set[str] = set()
-    with progress("enhance", 1000 * len(rows)) as advance:
-        for row in rows:
-            done = 0
 
-            def step(steps: int) -> None:
-                nonlocal done
-                done += steps
-                advance(steps)
+    def work(row: Row) -> Result:
+        name = f"{row['id']}.wav"
+        report = _enhance_file(
+            enhancer,
+            arguments,
+            row["audio"],
+            row.get("video") or None,
+            str(folder / name),
+            lambda steps: None,
+        )
+        return {**report, "files": described(folder, [name])}
 
-            try:
-                report = _enhance_row(enhancer, arguments, row, folder, seen, step)
-            except SeehearError as error:
-                report = {"id": row.get("id"), "error": str(error)}
-                print(f"seehear: row {row['row']}: {line(str(error))}", file=sys.stderr)
-            reports.append(report)
-            advance(1000 - done)
-    failed = [report for report in reports if "error" in report]
-    summary = f"{len(reports) - len(failed)} of {len(reports)} enhanced to {folder}"
-    print(json.dumps({"rows": reports, "failed": len(failed)}) if arguments.json else summary)
-    if failed:
-        raise BatchError(f"{len(failed)} of {len(reports)} rows failed; the others were written to {folder}")
-    return 0
-
-
-def _read_list(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            if not {"id", "audio"} <= set(columns):
-                raise MediaError(
-                    f"{path}: expected the columns id, audio and video, got {', '.join(columns) or 'none'}"
-                )
-            rows = [
-                {**{k: v or "" for k, v in row.items() if k}, "row": str(i)}
-                for i, row in enumerate(reader, 2)
-            ]
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise MediaError(f"{path}: expected a CSV file in UTF-8 ({error})") from error
-    if not rows:
-        raise MediaError(f"{path}: expected at least one row below the heading")
-    for row in rows:
-        for column in ("audio", "video"):
-            if row.get(column):
-                beside = path.parent / row[column]
-                row[column] = str(beside if beside.exists() else Path(row[column]))
-    return rows
-
-
-def _enhance_row(
-    enhancer: Enhancer,
-    arguments: argparse.Namespace,
-    row: dict[str, str],
-    folder: Path,
-    seen: set[str],
-    advance: Any,
-) -> dict[str, Any]:
-    name = row["id"]
-    if not _SAFE_ID.fullmatch(name):
-        raise InputError(f"id: expected a plain file name of letters, digits, _ . -, got {name!r}")
-    if name in seen:
-        raise InputError(f"id {name!r} is there twice")
-    seen.add(name)
-    if not row["audio"]:
-        raise InputError(f"id {name!r}: the column audio is empty")
-    report = _enhance_file(
-        enhancer, arguments, row["audio"], row.get("video") or None, str(folder / f"{name}.wav"), advance
-    )
-    return {"id": name, **report}
+    return work
 
 
 def _enhance_file(

@@ -30,6 +30,26 @@ OPTIONS: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = {
     ),
     "out": (("-o", "--out"), {"type": Path, "metavar": "OUT", "help": "where the result goes"}),
     "sources": (("--sources",), {"type": int, "help": "how many sources a scene or a mixture has"}),
+    "list": (
+        ("--list",),
+        {
+            "metavar": "LIST.csv",
+            "help": "many files: CSV with a column id and those that docs/archive.md names",
+        },
+    ),
+    "jobs": (
+        ("--jobs",),
+        {"type": int, "metavar": "N", "help": "with a list: rows at a time (default: one for each core)"},
+    ),
+    "ray": (
+        ("--ray",),
+        {
+            "nargs": "?",
+            "const": "auto",
+            "metavar": "ADDRESS",
+            "help": "spread the rows over a Ray cluster, host:port; without ADDRESS the one that is here",
+        },
+    ),
     "plot": (
         ("--plot",),
         {"metavar": "P.png", "help": "draw what came of it, spectrograms and all; also .jpg, .pdf, .svg"},
