@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -34,9 +34,7 @@ def open_pool(make: Make, most: int, jobs: int | None = None, ray: str | None = 
 
         if ray != "auto" or cluster_there(ray):
             return RayPool(make, min(most, jobs or most), ray)
-        logging.getLogger("seehear").warning(
-            "seehear: no Ray cluster answers: the list is done by this computer alone"
-        )
+        print("seehear: no Ray cluster answers: the list is done by this computer alone", file=sys.stderr)
     return LocalPool(make, min(most, jobs or cores()))
 
 

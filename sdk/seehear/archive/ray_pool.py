@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from seehear.errors import DeviceError, MissingExtraError, SeehearError, install
 
 # seconds from one look at the nodes there are to the next, and from one complaint that there are none to the next
 _LOOK, _COMPLAIN = 2.0, 60.0
+# seconds in which the head must answer
+_PATIENCE = 10.0
 # seconds of work that lie ready in front of a worker, beyond the row in its hand, and rows at most: a call takes
 # milliseconds, on a busy computer twenty
 _AHEAD, _MOST_AHEAD = 0.05, 15
@@ -42,12 +45,13 @@ def cluster_there(address: str) -> bool:
     ray = _ray()
     if ray.is_initialized():
         return True
-    os.environ.setdefault(
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
-    )  # else it warns of what it will change one day
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of a change to come
+    host, _, port = (os.environ.get("RAY_ADDRESS", "") if address == "auto" else address).rpartition(":")
     try:
+        if port.isdecimal():  # Ray itself would wait for ever
+            socket.create_connection((host, int(port)), _PATIENCE).close()
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
-    except (ConnectionError, RuntimeError, ValueError):
+    except (OSError, OverflowError, RuntimeError, ValueError):
         return False
     return True
 
