@@ -24,6 +24,9 @@ _log = logging.getLogger("seehear")
 
 # seconds between two looks at who is silent, slow or gone, and between two at how late the loop is
 _SWEEP, _PROBE = 1.0, 0.05
+# seconds between two looks for garbage: ended connections are circles of few objects with much memory, which Python by itself
+# looks for so seldom that they add up
+_COLLECT = 5.0
 
 
 class Service:
@@ -217,9 +220,13 @@ class Service:
 
     async def _sweep(self) -> None:
         limits = self.limits
+        collected = time.monotonic()
         while True:
             await asyncio.sleep(_SWEEP)
             now = time.monotonic()
+            if now - collected >= _COLLECT:
+                collected = now
+                gc.collect()
             for session in list(self.sessions.values()):
                 if session.connection is None:
                     if now - session.left > limits.resume_seconds:

@@ -305,7 +305,7 @@ class _Socket(WebSocketsSansIOProtocol):
 
     def abort_in(self, seconds: float) -> None:
         """Cut it then, unless it has ended."""
-        if self._end is None:
+        if self._end is None and not self.disconnected:
             self._end = self.loop.call_later(seconds, self.transport.abort)
 
     def connection_made(self, transport: Any) -> None:
