@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seehear import _core
@@ -61,6 +61,7 @@ def hellos(draw: Any) -> Hello:
     )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     hellos()
     | st.builds(
@@ -72,6 +73,7 @@ def test_what_a_device_says_arrives(message: Any) -> None:
     assert from_client(pack(message)) == message
 
 
+@settings(deadline=None)
 @given(
     st.builds(Welcome, LINES, st.integers(0, 10000), NUMBERS, LINES, LINES, st.floats(0, 1e9))
     | st.builds(Stats, st.dictionaries(LINES, st.integers()))
@@ -82,12 +84,14 @@ def test_what_a_server_says_arrives(message: Any) -> None:
     assert from_server(pack(message)) == message
 
 
+@settings(deadline=None)
 @given(NUMBERS, SOUND, st.booleans())
 def test_sound_arrives(first: int, content: bytes, opus: bool) -> None:
     sound = from_client(pack(Sound(first, content, opus)))
     assert sound == Sound(first, content, opus)
 
 
+@settings(deadline=None)
 @given(NUMBERS, SOUND, st.booleans(), st.sampled_from(FACE_STATES), st.integers(0, 255), st.integers(0, 255))
 def test_answers_arrive(first: int, content: bytes, opus: bool, face: str, gate: int, waiting: int) -> None:
     answer = Answer(first, content, opus, face, gate / 255, waiting)
@@ -99,11 +103,13 @@ def test_more_than_255_waiting_blocks_are_told_as_255() -> None:
     assert isinstance(answer, Answer) and answer.waiting == 255
 
 
+@settings(deadline=None)
 @given(NUMBERS, st.binary(min_size=1), st.booleans(), FACES)
 def test_pictures_arrive(t: int, content: bytes, mouth: bool, face: int) -> None:
     assert from_client(pack(Picture(t, content, mouth, face))) == Picture(t, content, mouth, face)
 
 
+@settings(deadline=None)
 @given(
     NUMBERS,
     st.lists(st.floats(0, 1), min_size=100, max_size=100),
@@ -124,11 +130,13 @@ def test_landmarks_arrive_to_a_part_of_8000_of_the_face(
     assert len(sent) == 162
 
 
+@settings(deadline=None)
 @given(NUMBERS, FACES)
 def test_no_face_arrives(t: int, face: int) -> None:
     assert from_client(pack(Landmarks(t, None, face))) == Landmarks(t, None, face)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200) | JSON.map(lambda told: json.dumps(told)))
 def test_arbitrary_bytes_are_a_message_or_a_protocol_error(data: bytes | str) -> None:
     for read in (from_client, from_server):
@@ -138,6 +146,7 @@ def test_arbitrary_bytes_are_a_message_or_a_protocol_error(data: bytes | str) ->
             assert str(error).isprintable() and error.code in ERRORS
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["hello", "settings", "bye", "welcome", "stats", "error", "drain"]),
     st.dictionaries(
@@ -151,6 +160,7 @@ def test_arbitrary_fields_are_a_message_or_a_protocol_error(kind: str, told: dic
     )
 
 
+@settings(deadline=None)
 @given(hellos(), st.data())
 def test_a_message_cut_short_is_a_protocol_error(hello: Hello, data: st.DataObject) -> None:
     for whole in (pack(hello), pack(Landmarks(7, np.ones((50, 2))))):
