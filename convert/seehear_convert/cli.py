@@ -175,6 +175,7 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
             args.visual_delay_ms,
             args.workers,
             progress,
+            args.ray,
         )
     text = evaluate.report(results)
     (args.out / "report.md").write_text(text, encoding="utf-8")
@@ -381,6 +382,7 @@ def parser() -> argparse.ArgumentParser:
     add(p, "model", "visual-delay-ms")
     add(p, "out", required=True)
     add(p, "workers", default=2)
+    add(p, "ray")
     p.add_argument("--conditions", default="noisy,audio,av,shuffled,static")
     p.add_argument(
         "--reference", type=Path, help="scores.csv of the float bundle; fails when int8 loses too much"

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing as mp
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seehear.archive.archive import open_pool
+from seehear.archive.pool import Work, run
 from seehear.bundle import find_model
 from seehear.report.metrics import si_sdr
 
@@ -189,6 +192,11 @@ def _work(job: tuple[int, str]) -> dict[str, Any]:
     return result
 
 
+def _worker(bundle: str, delay_ms: float | None, rows: list[dict[str, str]], tracks: str) -> Work:
+    start(bundle, delay_ms, rows, tracks)
+    return lambda task: {"scores": _work((int(task["at"]), task["condition"]))}
+
+
 def resume(journal: Path, key: str) -> dict[tuple[int, str], dict[str, Any]]:
     """What a journal with this key holds, by (row, condition); the file is left clean to append to.
 
@@ -219,11 +227,13 @@ def evaluate(
     delay_ms: float | None = None,
     workers: int = 2,
     progress: Callable[[int, int, str], None] = lambda *_: None,
+    ray: str | None = None,
 ) -> list[dict[str, Any]]:
     """Score every mixture under every condition; ``out/scores.csv`` keeps what is done, so that a run resumes.
 
-    ``bundle`` is a name or a path. ``delay_ms`` None takes the bundle's own visual delay. A changed bundle, list or delay starts
-    anew.
+    ``bundle`` is a name or a path. ``delay_ms`` None takes the bundle's own visual delay. ``workers``: processes. ``ray``: a
+    cluster instead, as `seehear.archive.archive.open_pool` has it; on it they are the most. A changed bundle, list or delay
+    starts anew.
     """
     import hashlib
 
@@ -242,17 +252,27 @@ def evaluate(
         for old in (out / "tracks").glob("*.npz"):
             old.unlink()
     jobs = [(n, c) for n in range(len(rows)) for c in conditions if (n, c) not in done]
-    with (
-        journal.open("a", encoding="utf-8") as file,
-        mp.get_context("spawn").Pool(
-            workers, start, (str(bundle), delay_ms, rows, str(out / "tracks"))
-        ) as pool,
-    ):
-        for count, result in enumerate(pool.imap(_work, jobs, chunksize=4), 1):
-            done[result["at"], result["condition"]] = result
-            file.write(json.dumps(result) + "\n")
-            file.flush()
-            progress(count, len(jobs), "evaluate")
+    if jobs:
+        tasks = [{"row": str(n), "at": str(at), "condition": c} for n, (at, c) in enumerate(jobs)]
+        # nodes of a cluster have folders of their own, and the same files
+        make = partial(_worker, str(bundle.resolve()), delay_ms, rows, str((out / "tracks").resolve()))
+        count = 0
+        with (
+            journal.open("a", encoding="utf-8") as file,
+            closing(open_pool(make, len(jobs), workers, ray)) as pool,
+        ):
+            for some in run(tasks, pool):
+                for task, answer in some:
+                    if answer["status"] != "ok":
+                        raise ValueError(
+                            f"{rows[int(task['at'])]['id']}, {task['condition']}: {answer['error']}"
+                        )
+                    result = answer["scores"]
+                    done[result["at"], result["condition"]] = result
+                    file.write(json.dumps(result) + "\n")
+                file.flush()
+                count += len(some)
+                progress(count, len(jobs), "evaluate")
     results = [
         {k: rows[at].get(k, "") for k in ("id", "group", "kind", "snr_db", "talker", "sync")} | r
         for (at, _), r in sorted(done.items())

@@ -169,3 +169,12 @@ def test_an_interrupted_evaluation_keeps_its_whole_lines_and_no_other_key(tmp_pa
     assert list(evaluate.resume(journal, "a")) == [(0, "av")]
     assert journal.read_text().endswith("}\n")
     assert evaluate.resume(journal, "b") == {}
+
+
+def test_a_mixture_that_cannot_be_scored_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("pesq")
+    pytest.importorskip("soundfile")
+    table = tmp_path / "m.csv"
+    table.write_text("id,group,kind,snr_db,noisy,clean\na,g,noise,0,x.wav,x.wav\n")
+    with pytest.raises(ValueError, match=r"^a, noisy: .*x\.wav"):
+        evaluate.evaluate(table, tmp_path, "default", tmp_path / "out", ["noisy"], workers=1)

@@ -500,3 +500,24 @@ def test_stereo_and_mono_are_the_same(separator: Separator, tmp_path: Path) -> N
     x = (3000 * RNG.standard_normal(30000)).astype(np.int16)
     mono = separator.separate(x, 22050, [picture]).tracks
     assert np.allclose(mono, separator.separate(np.stack([x, x], 1), 22050, [picture]).tracks, atol=1e-6)
+
+
+def test_a_list_gives_what_single_runs_give_and_goes_on_after_bad_rows(
+    separator: Separator, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "list.csv"
+    table.write_text(f"id,video\na,{video}\nb,gone.mp4\n")
+    call = ["separate", "--list", str(table), "-o", str(tmp_path / "out"), "--halves", "--jobs", "1"]
+    assert cli.main(call) == 7
+    assert "row 3: " in capsys.readouterr().err
+    assert cli.main(["separate", str(video), "-o", str(tmp_path / "single"), "--halves"]) == 0
+    names = sorted(path.name for path in (tmp_path / "single").iterdir())
+    assert sorted(path.name for path in (tmp_path / "out" / "a").iterdir()) == names
+    for name in names:
+        if name.endswith(".wav"):
+            assert (tmp_path / "out" / "a" / name).read_bytes() == (tmp_path / "single" / name).read_bytes()
+    sums = (tmp_path / "out" / "SHA256SUMS").read_text().splitlines()
+    assert sorted(line.split("  ")[1] for line in sums) == [f"a/{name}" for name in names]
+    capsys.readouterr()
+    assert cli.main(call) == 7
+    assert "1 of 2 separated" in (told := capsys.readouterr().out) and "1 of them before" in told

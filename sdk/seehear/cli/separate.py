@@ -7,14 +7,19 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seehear.cli import options
+from seehear import __version__
+from seehear.archive.manifest import described
+from seehear.archive.pool import Result, Work
+from seehear.archive.rows import Row
+from seehear.cli import lists, options
 from seehear.errors import InputError, MediaError, OutputError
 from seehear.files import STANDARD, write_atomically
 from seehear.media.audio_files import SoundStream, open_audio, wav_writer
@@ -23,6 +28,11 @@ from seehear.report.progress import progress
 from seehear.separation import dsp, regions
 from seehear.separation.regions import Region
 
+if TYPE_CHECKING:
+    from seehear.separation.separator import Separator
+
+# the arguments that decide what comes of a row
+_DECISIVE = ("model", "board", "delegate", "regions", "halves", "sources")
 #: Files in the folder that are no source's.
 REST, REPORT = "rest", "separation.json"
 #: A track this far below the mixture holds what leaks, no source, dB.
@@ -40,9 +50,9 @@ def add_commands(subparsers: Any) -> None:
     )
     parser.set_defaults(run=_separate)
     parser.add_argument(
-        "video", metavar="VIDEO", help="what was heard and seen; needs the extras media and camera"
+        "video", metavar="VIDEO", nargs="?", help="what was heard and seen; needs the extras media and camera"
     )
-    options.add(parser, "out", required=True)
+    options.add(parser, "out", "list", "jobs", "ray")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--regions",
@@ -61,25 +71,91 @@ def add_commands(subparsers: Any) -> None:
 
 
 def _separate(arguments: argparse.Namespace) -> int:
-    from seehear.runtime.placement import Placement
-    from seehear.separation.separator import PICTURES, Separator
-
+    lists.check(arguments)
     if not 1 <= arguments.sources <= regions.MAX_SOURCES:
         raise InputError(f"--sources: expected 1 to {regions.MAX_SOURCES}, got {arguments.sources}")
-    given = regions.read(arguments.regions) if arguments.regions else None
-    if given is not None:
-        _check_names(given)
+    if arguments.list is not None:
+        return _separate_list(arguments)
+    if arguments.video is None or arguments.out is None:
+        raise InputError("expected VIDEO and -o OUT, or --list LIST.csv and -o DIR")
+    given = _given(arguments)
     if arguments.plot:
         from seehear.report.plots import check_plot
 
         check_plot(Path(arguments.plot))
-    video = arguments.video
+    _check_twice(arguments.video)
+    separator = _load(arguments)
+    with progress(Path(arguments.video).name, 1000) as advance:
+        report = _separate_file(separator, arguments, arguments.video, arguments.out, given, advance)
+    print(json.dumps(report) if arguments.json else _sentence(report))
+    return 0
+
+
+def _separate_list(arguments: argparse.Namespace) -> int:
+    if arguments.video or arguments.plot:
+        raise InputError("--list excludes VIDEO and --plot")
+    # what cannot be for any row is said before the first
+    _load(arguments)
+    regions_given = _given(arguments)
+    if arguments.regions:
+        arguments.regions = os.path.abspath(arguments.regions)
+    folder = arguments.out.absolute()
+    given = {name: getattr(arguments, name) for name in _DECISIVE}
+    given["model"], digest = lists.model_of(arguments)
+    settings = {**given, "given": repr(regions_given), "digest": digest, "version": __version__}
+    return lists.run(
+        arguments, partial(_worker, given, digest, folder), settings, "separated", ("video",), ("video",)
+    )
+
+
+def _worker(given: Mapping[str, Any], digest: str, folder: Path) -> Work:
+    lists.check_model(given["model"], digest)
+    arguments = argparse.Namespace(**given, plot=None)
+    separator, found = _load(arguments), _given(arguments)
+
+    def work(row: Row) -> Result:
+        name = row["id"]
+        _check_twice(row["video"])
+        report = _separate_file(separator, arguments, row["video"], folder / name, found, lambda steps: None)
+        files = [*(source["file"] for source in report["sources"]), f"{REST}.wav", REPORT]
+        return {**report, "files": described(folder, [f"{name}/{file}" for file in files])}
+
+    return work
+
+
+def _given(arguments: argparse.Namespace) -> list[Region] | None:
+    given = regions.read(arguments.regions) if arguments.regions else None
+    if given is not None:
+        _check_names(given)
+    return given
+
+
+def _check_twice(video: str) -> None:
     if video == STANDARD or (os.path.exists(video) and not os.path.isfile(video)):
         raise InputError(
             f"{video}: a video is read twice, for its sound and for its pictures: expected a file, got none"
         )
+
+
+def _load(arguments: argparse.Namespace) -> Separator:
+    from seehear.runtime.placement import Placement
+    from seehear.separation.separator import Separator
+
     placement = Placement(delegate=arguments.delegate) if arguments.delegate else None
-    separator = Separator.load(arguments.model, board=arguments.board, placement=placement)
+    return Separator.load(arguments.model, board=arguments.board, placement=placement)
+
+
+def _separate_file(
+    separator: Separator,
+    arguments: argparse.Namespace,
+    video: str,
+    out: Path,
+    given: list[Region] | None,
+    advance: Callable[[int], None],
+) -> dict[str, Any]:
+    """Separate one file and write what was asked for; the report's keys are those of --json."""
+    from seehear.separation.separator import PICTURES
+
     started = time.perf_counter()
     with open_audio(video) as sound:
         if not sound.has_pictures:
@@ -99,9 +175,9 @@ def _separate(arguments: argparse.Namespace) -> int:
             from seehear.separation.plots import Trace
 
             trace = Trace()
-        with _folder(arguments.out) as folder:
-            powers, length = _write(separator, sound, guides, found, folder, trace, Path(video).name)
-            report = _report(arguments, sound, found, powers, length, separator.bundle.name)
+        with _folder(out) as folder:
+            powers, length = _write(separator, sound, guides, found, folder, trace, advance)
+            report = _report(video, out, sound, found, powers, length, separator.bundle.name)
             report["compute_seconds"] = round(time.perf_counter() - started, 3)
             if trace is not None:
                 from seehear.separation.plots import plot
@@ -109,8 +185,7 @@ def _separate(arguments: argparse.Namespace) -> int:
                 heat = separator.heat_maps(frames[0]) if heat is None else heat
                 plot(Path(arguments.plot), frames[0], found, trace, heat, length / sound.rate)
             write_atomically(folder / REPORT, (json.dumps(report, indent=1) + "\n").encode())
-    print(json.dumps(report) if arguments.json else _sentence(report))
-    return 0
+    return report
 
 
 def _check_names(given: list[Region]) -> None:
@@ -151,7 +226,7 @@ def _write(
     found: list[Region],
     folder: Path,
     trace: Any,
-    title: str,
+    advance: Callable[[int], None],
 ) -> tuple[np.ndarray, int]:
     """Write the tracks as they come; mean powers of tracks, rest and mixture, and the length in samples."""
     from seehear.separation.separator import SeparationStream
@@ -160,7 +235,7 @@ def _write(
     powers = np.zeros(len(found) + 2)
     length, skip = 0, stream.delay
     names = [*(region.name for region in found), REST]
-    with ExitStack() as files, progress(title, 1000) as advance:
+    with ExitStack() as files:
         writers = [files.enter_context(wav_writer(folder / f"{name}.wav", sound.rate)) for name in names]
 
         def write(made: np.ndarray) -> None:
@@ -183,7 +258,8 @@ def _write(
 
 
 def _report(
-    arguments: argparse.Namespace,
+    video: str,
+    out: Path,
     sound: SoundStream,
     found: list[Region],
     powers: np.ndarray,
@@ -207,8 +283,8 @@ def _report(
         for region, power in zip(found, powers, strict=False)
     ]
     return {
-        "input": arguments.video,
-        "output": str(arguments.out),
+        "input": video,
+        "output": str(out),
         "seconds": round(length / sound.rate, 3),
         "rate": sound.rate,
         "channels": sound.channels,
