@@ -35,9 +35,9 @@ def makers(folder: Path) -> set[int]:
 def test_a_node_that_dies_loses_no_row_and_doubles_none(
     cluster: Cluster, make_list: MakeList, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "out"
+    folder, count = tmp_path / "out", 2000  # enough for a second worker that is slow to start
     node = cluster.add()
-    driver = start("enhance", "--list", make_list(COUNT), "-o", folder, "--ray", cluster.address)
+    driver = start("enhance", "--list", make_list(count), "-o", folder, "--ray", cluster.address)
     half_way(driver, folder, 20)
     while not makers(folder) & family(node):
         assert driver.poll() is None, "the second node did nothing"
@@ -45,8 +45,8 @@ def test_a_node_that_dies_loses_no_row_and_doubles_none(
     lost = makers(folder) & family(node)
     kill(node)
     assert driver.wait() == 0
-    table = check_folder(folder, COUNT)
-    assert len(journal(folder)) == COUNT
+    table = check_folder(folder, count)
+    assert len(journal(folder)) == count
     by = {int(row["by"].rpartition(":")[2]) for row in table}
     assert lost < by, "both nodes had their part"
 
