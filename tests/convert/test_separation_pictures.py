@@ -126,4 +126,4 @@ def test_a_run_becomes_a_bundle_that_the_device_runs_as_the_host_scores_it(tmp_p
     # what scores the mixture is what `separate` gives
     guides = np.stack([device.guide(list(each)) for each in np.round(shots).astype(np.uint8)])
     tracks = device.separate_block(mixture.sources.mean(axis=0), guides)
-    assert np.allclose(tracks, dsp.apply_mask(mixture.spectrum, on_device), atol=2e-3)
+    assert np.allclose(tracks, dsp.apply_mask(mixture.spectrum, dsp.shared(on_device)), atol=2e-3)

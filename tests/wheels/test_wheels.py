@@ -97,8 +97,8 @@ def test_a_machine_whose_python_cannot_be_fetched_is_left_out_and_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arm = script("test_arm")
-    facts = {"wheel": 1.0, "installed": 1.0, "run_seconds": 1.0, "runtime": "none", "numpy": "2", "delegates": DELEGATES,
-             "stats": {"hops": 1, "lip_runs": 1, "gate_runs": 1}}  # fmt: skip
+    facts = {"wheel": 1.0, "installed": 1.0, "in_use": 1.0, "run_seconds": 1.0, "runtime": "none", "numpy": "2",
+             "delegates": DELEGATES, "stats": {"hops": 1, "lip_runs": 1, "gate_runs": 1}}  # fmt: skip
 
     def enhance(name: str, *_: object) -> tuple[dict[str, object], dict[str, np.ndarray]]:
         if name.startswith("aarch64"):
