@@ -64,7 +64,8 @@ setup(
         "seehear.boards.data.families": "boards/families",
     },
     package_data={
-        "seehear": ["py.typed", "*.pyi", "models/*.seehear", "assets/*", "live/*.wav", "live/*.html", "live/*.css", "live/*.js"],
+        "seehear": ["py.typed", "*.pyi", "models/*.seehear", "assets/*", "live/*.wav", "live/*.html", "live/*.css", "live/*.js",
+                    "server/page/*"],
         "seehear.boards.data": ["*.toml"],
         "seehear.boards.data.families": ["*.toml"],
     },

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -32,31 +33,41 @@ class Browser:
     width, height : of the window, in CSS pixels.
     scale : pixels of the screen to one of CSS.
     dark : what the page is told that its user prefers.
+    options : more of Chromium's.
+    script : JavaScript that runs before those of each page.
 
     Attributes
     ----------
     errors : what the page has complained of so far.
+    requests : addresses that pages have asked for, websockets included.
     """
 
-    def __init__(self, width: int = 1280, height: int = 900, scale: float = 1.0, dark: bool = True) -> None:
+    def __init__(
+        self, width: int = 1280, height: int = 900, scale: float = 1.0, dark: bool = True, options: Sequence[str] = (),
+        script: str = "",
+    ) -> None:  # fmt: skip
         assert CHROMIUM is not None
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
             [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-             "--no-proxy-server", "--remote-debugging-port=0", f"--user-data-dir={self._folder.name}", "about:blank"],
+             "--no-proxy-server", "--remote-debugging-port=0", f"--user-data-dir={self._folder.name}", *options,
+             "about:blank"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self.errors: list[str] = []
+        self.requests: list[str] = []
         self._loaded = False
         self._numbers = itertools.count(1)
         self._stack = ExitStack()
         try:
             opened = connect(self._address(), max_size=None, open_timeout=_PATIENCE)
             self._socket = self._stack.enter_context(opened)
-            for domain in ("Page", "Runtime", "Log"):
+            for domain in ("Page", "Runtime", "Log", "Network"):
                 self.call(f"{domain}.enable")
             self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale,
                       mobile=width < 600)  # fmt: skip
+            self.call("Page.addScriptToEvaluateOnNewDocument", source=script)
+            self.call("Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=True, flatten=True)
             theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
             self.call("Emulation.setEmulatedMedia", features=[theme])
         except BaseException:
@@ -80,14 +91,20 @@ class Browser:
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Ask the browser for something and wait for the answer."""
-        number = next(self._numbers)
-        self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        number = self._send(method, **parameters)
         while True:
             said = json.loads(self._socket.recv(timeout=_PATIENCE))
             if said.get("id") == number:
                 assert "error" not in said, f"{method}: {said['error']}"
                 return dict(said["result"])
             self._listen(said)
+
+    def _send(self, method: str, session: str | None = None, **parameters: Any) -> int:
+        """Ask without waiting, of a worker by its session; the number of the answer."""
+        number = next(self._numbers)
+        order = {"id": number, "method": method, "params": parameters}
+        self._socket.send(json.dumps(order if session is None else {**order, "sessionId": session}))
+        return number
 
     def _listen(self, said: dict[str, Any]) -> None:
         method, told = said.get("method"), said.get("params", {})
@@ -99,6 +116,13 @@ class Browser:
             self.errors.append(json.dumps(told["args"]))
         elif method == "Log.entryAdded" and told["entry"]["level"] in ("error", "warning"):
             self.errors.append(told["entry"]["text"])
+        elif method == "Target.attachedToTarget":  # a worker, which waits
+            for order in ("Runtime.enable", "Network.enable", "Runtime.runIfWaitingForDebugger"):
+                self._send(order, told["sessionId"])
+        elif method == "Network.requestWillBeSent":
+            self.requests.append(told["request"]["url"])
+        elif method == "Network.webSocketCreated":
+            self.requests.append(told["url"])
 
     def open(self, url: str) -> None:
         """Go to a page and wait until it is there."""

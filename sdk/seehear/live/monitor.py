@@ -16,7 +16,6 @@ import struct
 import threading
 from collections import deque
 from contextlib import suppress
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from seehear.events import Event
 from seehear.landmarks import FACE_STATES
 from seehear.live.columns import BANDS, FLOOR_DB, STEP, Columns
 from seehear.live.engine import MODES, LiveEnhancer
+from seehear.live.pages import HEADERS, page
 from seehear.live.ports import LOCAL, is_local, listening, url
 
 try:
@@ -57,17 +57,8 @@ _WAITING, _CLIENTS, _EVENTS = 24, 16, 200
 _CONNECTIONS, _MOST_BYTES, _PATIENCE = 64, 1024, 10.0
 
 _PAGES = {
-    "/": ("monitor.html", "text/html"),
-    "/monitor.css": ("monitor.css", "text/css"),
-    "/monitor.js": ("monitor.js", "text/javascript"),
-    "/scope.js": ("scope.js", "text/javascript"),
-}
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-}
+    "/": "monitor.html", "/monitor.css": "monitor.css", "/monitor.js": "monitor.js", "/scope.js": "scope.js",
+}  # fmt: skip
 
 
 class Monitor:
@@ -111,10 +102,7 @@ class Monitor:
         if token is None and not is_local(bind):
             token = secrets.token_hex(16)
         self._live, self.token = live, token
-        self._pages = {
-            path: (resources.files("seehear.live").joinpath(name).read_bytes(), kind)
-            for path, (name, kind) in _PAGES.items()
-        }
+        self._pages = {path: page("seehear.live", name) for path, name in _PAGES.items()}
         listener = listening("monitor", bind, port)
         self.url = url(listener, "/" if token is None else f"/?token={token}")
         self._hosts = {LOCAL, "localhost", "[::1]", bind}
@@ -184,9 +172,9 @@ class Monitor:
         path = request.url.path
         refused = self._refused(request, anybody=path != "/")
         if refused is not None:
-            return PlainTextResponse(f"{refused}\n", 403, _HEADERS)
+            return PlainTextResponse(f"{refused}\n", 403, HEADERS)
         body, kind = self._pages[path]
-        return Response(body, media_type=kind, headers=_HEADERS)
+        return Response(body, media_type=kind, headers=HEADERS)
 
     async def _socket(self, socket: WebSocket) -> None:
         if self._refused(socket) is not None:

@@ -24,6 +24,10 @@ const COUNTERS = {
     nonfinite_samples: "not a number!", clamped_samples: "clamped!", saturated_samples: "saturated!",
     untapped_hops: "not shown here",
   },
+  Connection: {
+    blocks_sent: "blocks sent", answers: "answers", begun: "streams begun", resumed: "resumed", connections_lost: "lost!",
+    pictures_sent: "pictures sent", pictures_held_back: "held back", stream_pictures_dropped: "dropped there", stream_pictures_damaged: "damaged!",
+  },
   Pictures: {
     images_queued: "accepted", images_superseded: "superseded", images_no_face: "without a face", images_frozen: "frozen",
     images_refused: "refused!", images_mistimed: "out of order!", late_ticks: "late",
@@ -36,8 +40,9 @@ const COUNTERS = {
 };
 const STAGES = {
   enhance: "enhance a hop", output: "hand it on", delay: "in all", vision: "vision, a picture", image_age: "age of a picture",
+  round_trip: "server and back", jpeg: "a picture as JPEG",
 };
-const ROUTINE = new Set(["camera_open", "camera_ended", "face_found", "face_lost", "prompt", "prompt_gone", "mic_back", "speaker_back"]);
+const ROUTINE = new Set(["camera_open", "camera_ended", "face_found", "face_lost", "prompt", "prompt_gone", "mic_back", "speaker_back", "begun", "resumed"]);
 
 export function mount(root) {
   const at = Object.fromEntries([...root.querySelectorAll("[data-draw]")].map((each) => [each.dataset.draw, each]));
@@ -209,19 +214,21 @@ export function mount(root) {
     if (!known) return;
     const { camera, timings } = stats;
     at.route.textContent = `${base(stats.microphone.name)} \u2192 ${base(stats.speaker.name)}, ${stats.runtime}`;
-    at.prompt.hidden = !stats.prompt;
-    at.prompt.textContent = stats.prompt ?? "";
+    if (at.prompt) {
+      at.prompt.hidden = !stats.prompt;
+      at.prompt.textContent = stats.prompt ?? "";
+    }
     number(at.taken, taken === null ? "\u2013" : Math.max(0, taken).toFixed(1), "dB");
     number(at.delay, stats.mouth_to_ear_ms.toFixed(1), "ms");
-    number(at.work, timings.enhance.p99.toFixed(2), "ms");
-    const lost = stats.overruns + stats.underruns + stats.xruns;
+    number(at.work, timings[at.work.dataset.stage].p99.toFixed(2), "ms");
+    const lost = (stats.overruns ?? 0) + stats.underruns + (stats.xruns ?? 0);
     number(at.lost, String(lost), "");
     at.lost.classList.toggle("bad", lost > 0);
     const looks = camera && stats.mode !== "audio-only";
     at.face.dataset.face = looks ? stats.face : "none";
     at.face.textContent = looks ? (FACES[stats.face] ?? stats.face) : camera ? "not looked at" : "sound alone";
     at.camera.textContent = camera
-      ? `${base(camera.name)} is ${camera.state}${camera.size ? `, ${camera.size.join(" x ")}` : ""}, used ${stats.visual_delay_ms} ms old`
+      ? `${base(camera.name)} is ${camera.state}${camera.size ? `, ${camera.size.join(" x ")}` : ""}${"visual_delay_ms" in stats ? `, used ${stats.visual_delay_ms} ms old` : ""}`
       : "no camera";
     at.timings.replaceChildren(
       rows("thead", [["", "p50", "p99", "max"]]),
@@ -236,11 +243,13 @@ export function mount(root) {
     const tables = [];
     for (const [name, words] of Object.entries(COUNTERS)) {
       const own = Object.keys(words).filter((key) => left.delete(key));
+      if (!own.length) continue;
       const part = rows("tbody", own.map((key) => [words[key].replace("!", ""), stats[key].toLocaleString("en")]));
       own.forEach((key, i) => part.children[i].classList.toggle("bad", words[key].endsWith("!") && stats[key] > 0));
       tables.push(table(name, part));
     }
-    tables[0].lastChild.append(row(["drift", `${stats.drift_ppm.toFixed(1)} ppm`]), row(["margin", `${stats.margin_ms.toFixed(1)} ms`]));
+    if ("drift_ppm" in stats) tables[0].lastChild.append(row(["drift", `${stats.drift_ppm.toFixed(1)} ppm`]));
+    tables[0].lastChild.append(row(["margin", `${stats.margin_ms.toFixed(1)} ms`]));
     if (left.size) tables.push(table("Other", rows("tbody", [...left].map((key) => [key.replaceAll("_", " "), stats[key]]))));
     at.counters.replaceChildren(...tables);
   }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from seehear.errors import MissingExtraError, install
@@ -13,22 +13,27 @@ try:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import JSONResponse, PlainTextResponse, Response
-    from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
-    from starlette.staticfiles import StaticFiles
+    from starlette.routing import BaseRoute, Route, WebSocketRoute
 except ImportError as error:
     raise MissingExtraError(
         f"the server needs starlette, uvicorn and websockets: {install('server')}"
     ) from error
 
 from seehear.live.metrics import prometheus
+from seehear.live.pages import HEADERS, page
 from seehear.live.ports import is_local
 from seehear.remote.messages import ProtocolError
 from seehear.server.ledger import COUNTS, GAUGES
 from seehear.server.service import Service
 from seehear.server.streams import Streams
 
-#: What a browser is shown at /, where it is there.
-PAGE = Path(__file__).parent / "page"
+#: What makes a browser a device, and what it shares with the monitor of `seehear live`.
+_PAGES = {
+    "/": ("seehear.server", "page/index.html"),
+    **{f"/{name}": ("seehear.server", f"page/{name}") for name in
+       ("page.css", "page.js", "columns.js", "pictures.js", "sound.js", "stream.js", "worker.js", "worklet.js")},
+    **{f"/{name}": ("seehear.live", name) for name in ("monitor.css", "scope.js")},
+}  # fmt: skip
 
 _STATUS = {"token": 401, "quota": 429, "size": 413, "full": 503, "drain": 503}
 
@@ -60,9 +65,18 @@ def application(service: Service) -> Starlette:
         Route("/health", health),
         Route("/metrics", metrics),
     ]
-    if PAGE.is_dir():
-        routes.append(Mount("/", StaticFiles(directory=PAGE, html=True)))
+    routes += [Route(path, _page(*file)) for path, file in _PAGES.items()]
     return Starlette(routes=routes, exception_handlers={ProtocolError: _refused})
+
+
+def _page(package: str, name: str) -> Callable[[Request], Awaitable[Response]]:
+    """A file, for anybody: it holds no secret, and a token can only be asked for by a page that is there."""
+    content, kind = page(package, name)
+
+    async def answer(_: Request) -> Response:
+        return Response(content, media_type=kind, headers=HEADERS)
+
+    return answer
 
 
 async def _refused(_: Request, error: Any) -> Response:
