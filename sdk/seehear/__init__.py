@@ -26,6 +26,7 @@ from seehear.sample_clock import SampleClock
 
 if TYPE_CHECKING:
     from seehear.enhancer import Enhancer
+    from seehear.remote.client import RemoteEnhancer
     from seehear.runtime.placement import Placement
     from seehear.separation.separator import Separator
 
@@ -42,6 +43,7 @@ __all__ = [
     "MissingExtraError",
     "OutputError",
     "Placement",
+    "RemoteEnhancer",
     "RemoteError",
     "RuntimeUnavailableError",
     "SampleClock",
@@ -66,6 +68,10 @@ def __getattr__(name: str) -> Any:
         from seehear.runtime.placement import Placement
 
         return Placement
+    if name == "RemoteEnhancer":
+        from seehear.remote.client import RemoteEnhancer
+
+        return RemoteEnhancer
     if name == "Separator":
         from seehear.separation.separator import Separator
 

@@ -247,9 +247,7 @@ class Enhancer:
     def _use_tflite(self) -> Placer:
         self.invoker = Invoker(self._scheduler, self.bundle)
         deadline_ms = 1e3 * DEADLINE * self.bundle.hop / self.bundle.rate
-        self._placer = Placer(
-            self._scheduler, self.invoker, self.bundle, _weakly(self._remember), deadline_ms
-        )
+        self._placer = Placer(self._scheduler, self.invoker, self.bundle, weakly(self._remember), deadline_ms)
         return self._placer
 
     # --- sound ---
@@ -327,7 +325,7 @@ class Enhancer:
         return tracks
 
     def _of_block(self, block: Block) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
-        samples, in_kind = _samples(block)
+        samples, in_kind = samples_of(block)
         if self._block and len(samples) != self._block:
             raise InputError(
                 f"expected blocks of {self._block} samples as `load` was told, got {len(samples)}"
@@ -420,7 +418,7 @@ class Enhancer:
             samples = (
                 np.rint(mixed).astype(np.int16) if samples.dtype == np.int16 else mixed.astype(np.float32)
             )
-        samples, _ = _samples(samples)
+        samples, _ = samples_of(samples)
         out, at = np.empty_like(samples), 0
         for piece in self.enhance_blocks([samples], rate, video, visual_delay_ms, on_hop):
             out[at : at + len(piece)] = piece
@@ -564,7 +562,7 @@ class Enhancer:
         MissingExtraError
             OpenCV is not installed.
         """
-        image = _checked_image(image)
+        image = checked_image(image)
         return self._show(lambda: self._face_tracker(face).track(image, t), t, face)
 
     def see_mouth(self, crop: np.ndarray, t: float, face: int = 0) -> bool:
@@ -575,7 +573,7 @@ class Enhancer:
         crop : uint8 (size, size) gray or (size, size, 3) RGB, framed as `FaceTracker.track_mouth` says.
         t, face : as for `see`.
         """
-        crop = _checked_image(crop)
+        crop = checked_image(crop)
         return self._show(lambda: self._face_tracker(face).track_mouth(crop), t, face)
 
     def see_landmarks(self, points: np.ndarray | None, t: float, face: int = 0) -> bool:
@@ -589,14 +587,14 @@ class Enhancer:
         t, face : as for `see`.
         """
         if points is not None:
-            points = _checked_landmarks(points)
+            points = checked_landmarks(points)
         return self._show(lambda: points, t, face)
 
     def _show(self, find: Callable[[], np.ndarray | None], t: float, face: int) -> bool:
         epoch = self._epoch
         self._open()
         self._need_vision()
-        t = _checked_time(t)
+        t = checked_time(t)
         face = self._checked_face(face)
         # one image at a time: the tracker has state, and the core's queue one producer
         with self._vision_lock:
@@ -845,19 +843,19 @@ def _no_graph(_: int) -> bool:
     return False
 
 
-def _weakly(method: Callable[[Event], None]) -> Callable[[Event], None]:
+def weakly(method: Callable[..., None]) -> Callable[..., None]:
     """Call a bound method without keeping its object alive."""
     weak = weakref.WeakMethod(method)
 
-    def call(event: Event) -> None:
+    def call(*arguments: Any) -> None:
         strong = weak()
         if strong is not None:
-            strong(event)
+            strong(*arguments)
 
     return call
 
 
-def _samples(block: Block) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
+def samples_of(block: Block) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
     """A block as the core takes it, int16 or float32 [n], and what brings the answer into the block's form."""
     if isinstance(block, (bytes, bytearray, memoryview)):
         content = bytes(block)
@@ -880,7 +878,7 @@ def _then_silence(blocks: Iterable[np.ndarray], count: int) -> Iterator[np.ndarr
     """The blocks as the core takes them, and silence that pushes out what is still in the stream at their end."""
     dtype: Any = None
     for block in blocks:
-        samples, _ = _samples(block)
+        samples, _ = samples_of(block)
         if dtype not in (None, samples.dtype):
             raise InputError(f"expected blocks of one kind, got {samples.dtype} after {dtype}")
         dtype = samples.dtype
@@ -937,7 +935,7 @@ def _checked_faces(bundle: Bundle, faces: int) -> int:
     return int(faces)
 
 
-def _checked_time(t: float) -> float:
+def checked_time(t: float) -> float:
     if isinstance(t, (int, float, np.integer, np.floating)) and not isinstance(t, bool):
         try:
             if math.isfinite(t):
@@ -947,7 +945,7 @@ def _checked_time(t: float) -> float:
     raise InputError(f"t: expected seconds on the sample clock, got {reprlib.repr(t)}")
 
 
-def _checked_landmarks(points: np.ndarray) -> np.ndarray:
+def checked_landmarks(points: np.ndarray) -> np.ndarray:
     try:
         points = np.asarray(points)
     except ValueError:  # rows of different lengths
@@ -973,7 +971,7 @@ def _checked_rate(rate: int) -> int:
     return int(rate)
 
 
-def _checked_image(image: np.ndarray) -> np.ndarray:
+def checked_image(image: np.ndarray) -> np.ndarray:
     good = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.size > 0
     if not good or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
         got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__

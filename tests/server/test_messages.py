@@ -65,7 +65,11 @@ def hellos(draw: Any) -> Hello:
 @given(
     hellos()
     | st.builds(
-        Settings, st.none() | st.floats(0, 1), st.none() | st.lists(FACES, min_size=1, max_size=8).map(tuple)
+        Settings,
+        st.none() | st.floats(0, 1),
+        st.none() | st.lists(FACES, min_size=1, max_size=8).map(tuple),
+        st.none() | st.floats(-80, 0),
+        st.none() | st.floats(0, 500),
     )
     | st.just(Bye())
 )

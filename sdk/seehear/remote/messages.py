@@ -269,15 +269,21 @@ class Settings(_Text):
     ----------
     strength : 0..1, or None to leave it as it is.
     selected : faces whose joint track is heard, or None.
+    floor_db : least gain, -80..0 dB, or None.
+    visual_delay_ms : age at which pictures are used, 0..500 ms, or None.
     """
 
     strength: float | None = None
     selected: tuple[int, ...] | None = None
+    floor_db: float | None = None
+    visual_delay_ms: float | None = None
 
     kind: ClassVar[str] = "settings"
     checks: ClassVar[Mapping[str, Callable[[Any], str | None]]] = {
         "strength": _or_none(_number(0, 1)),
         "selected": _or_none(_several_faces),
+        "floor_db": _or_none(_number(-80, 0)),
+        "visual_delay_ms": _or_none(_number(0, 500)),
     }
 
 

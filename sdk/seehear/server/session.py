@@ -166,6 +166,10 @@ class Session:
             if max(settings.selected) >= self.hello.faces:
                 raise ProtocolError(f"selected: expected faces from 0 to {self.hello.faces - 1}", "order")
             self.enhancer.selected = settings.selected
+        if settings.floor_db is not None:
+            self.enhancer.floor_db = settings.floor_db
+        if settings.visual_delay_ms is not None:
+            self.enhancer.visual_delay_ms = settings.visual_delay_ms
 
     # --- what is told ---
 

@@ -38,6 +38,8 @@ _RETRY = {
     "full": 5.0,
     "drain": 0.0,
     "gone": 0.0,
+    "time": 0.0,
+    "quota": 30.0,
     "internal": 1.0,
     "slow": 0.0,
     "silent": 0.0,
