@@ -37,7 +37,7 @@ SDK: list[set[str]] = [
     {"enhancer"},
     {"report", "remote"},
     {"archive", "live", "meeting", "separation"},
-    {"store"},
+    {"store", "samples"},
     {"server"},
     {"testing", "demo"},
     {"cli"},

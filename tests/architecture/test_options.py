@@ -14,6 +14,8 @@ from seehear_convert import cli as convert
 #: Commands that write nothing that lasts, and those that go on in the folder they are given.
 WITHOUT_OUT = {
     "seehear live", "seehear devices", "seehear serve tokens add", "seehear serve tokens list", "seehear serve tokens remove",
+    "seehear serve samples list", "seehear serve samples delete", "seehear samples push", "seehear samples list",
+    "seehear samples delete",
     "seehear info", "seehear models pull", "seehear models rollback",
     "seehear bench", "seehear doctor", "seehear boards list", "seehear boards show",
     "seehear boards detect", "seehear boards check", "seehear boards explain", "seehear-convert train", "seehear-convert average",

@@ -165,7 +165,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         commands, "check", _check, "Say which graph of a bundle runs where, and why not on the NPU."
     )
     options.add(parser, "MODEL", "markdown")
-    parser.add_argument("--all", action="store_true", help="for every board")
+    options.add(parser, "all")
     chosen(parser)
     parser = command(
         commands, "explain", _explain, "The same in sentences, with conditions and compile commands."

@@ -21,6 +21,7 @@ from seehear.cli import live as live_cli
 from seehear.cli import meeting as meeting_cli
 from seehear.cli import models as models_cli
 from seehear.cli import record as record_cli
+from seehear.cli import samples as samples_cli
 from seehear.cli import serve as serve_cli
 from seehear.cli.text import line
 from seehear.errors import InputError, MissingExtraError, SeehearError, exit_codes, install
@@ -115,6 +116,7 @@ def parser() -> argparse.ArgumentParser:
     models_cli.add_commands(commands)
     live_cli.add_commands(commands)
     record_cli.add_commands(commands)
+    samples_cli.add_commands(commands)
     boards_cli.add_commands(commands)
     meeting_cli.add_commands(commands)
     export.add_commands(commands)

@@ -99,6 +99,38 @@ OPTIONS: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = {
         ("--tokens",),
         {"metavar": "FILE", "help": "tokens of the devices that may come in; without, this computer alone"},
     ),
+    "token-file": (
+        ("--token-file",),
+        {"type": Path, "metavar": "FILE", "help": "file with the token that the server gave to this device"},
+    ),
+    "all": (("--all",), {"action": "store_true", "help": "all that there are, not one or some of them"}),
+    "to": (("--to",), {"metavar": "URL", "help": "the server, as https://example.com"}),
+    "ca": (
+        ("--ca",),
+        {
+            "metavar": "FILE",
+            "help": "PEM: who vouches for the server's certificate (default: whom the system trusts)",
+        },
+    ),
+    "consent": (
+        ("--consent",),
+        {"metavar": "NAME", "help": "who was asked and agreed to this; without a name nothing is kept or sent"},
+    ),
+    "recordings": (
+        ("--recordings",),
+        {"type": Path, "metavar": "DIR", "help": "folder where `seehear record` keeps what it records"},
+    ),
+    "samples": (
+        ("--samples",),
+        {"type": Path, "metavar": "DIR", "help": "folder of the samples that devices gave with consent"},
+    ),
+    "database": (
+        ("--database",),
+        {
+            "metavar": "URL",
+            "help": "of what is known of the samples, as postgresql+psycopg://user@host/name (default: a file of SQLite in DIR)",
+        },
+    ),
     "floor-db": (("--floor-db",), {"type": float, "help": "least gain in dB (default: the model's)"}),
 }
 

@@ -36,7 +36,7 @@ def add_commands(commands: Any) -> None:
 
 def add_consent(parser: argparse.ArgumentParser) -> None:
     """The options of whoever may record."""
-    parser.add_argument("--consent", metavar="NAME", help="who agreed to be recorded; without it nothing is")
+    options.add(parser, "consent")
     parser.add_argument("--max-mb", type=float, default=500.0, help="stop recording there (default: 500)")
     parser.add_argument("--max-minutes", type=float, default=60.0, help="stop recording there (default: 60)")
 

@@ -7,16 +7,23 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seehear import bundle as bundles
 from seehear.cli import options
+from seehear.cli.text import line
 from seehear.errors import InputError
 from seehear.live.ports import is_local
+from seehear.samples.sample import Refusal
 from seehear.server.devices import Devices
 from seehear.server.limits import Limits
+
+if TYPE_CHECKING:
+    from seehear.server.sample_routes import Samples
 
 _DEFAULTS = Limits()
 
@@ -62,10 +69,18 @@ def add_commands(commands: Any) -> None:
         "--drain-seconds", type=float, default=_DEFAULTS.drain_seconds,
         help=f"that streams have to end when the server stops (default: {_DEFAULTS.drain_seconds:g})",
     )  # fmt: skip
+    options.add(serve, "samples", "database")
+    serve.add_argument(
+        "--samples-mb", type=float, default=10_000.0, help="of samples of each device (default: 10000)"
+    )
+    serve.add_argument(
+        "--keep-days", type=float, metavar="N", help="delete samples after so long (default: never)"
+    )
     serve.add_argument(
         "--verbose", action="store_true", help="say on standard error why connections are closed"
     )
-    tokens = serve.add_subparsers(metavar="tokens").add_parser(
+    inner = serve.add_subparsers(metavar="tokens|samples")
+    tokens = inner.add_parser(
         "tokens", help="of devices: add, list, remove; the server sees changes as it runs"
     )
     kinds = tokens.add_subparsers(metavar="add|list|remove", required=True)
@@ -85,6 +100,17 @@ def add_commands(commands: Any) -> None:
     remove.set_defaults(run=_remove)
     remove.add_argument("name", metavar="NAME")
     options.add(remove, "tokens", required=True)
+    samples = inner.add_parser("samples", help="that devices gave: list, delete; also while the server runs")
+    kinds = samples.add_subparsers(metavar="list|delete", required=True)
+    listed = kinds.add_parser("list", help="list them: who gave what, and when")
+    listed.set_defaults(run=_list_samples)
+    delete = kinds.add_parser("delete", help="delete some for good, as the devices that gave them can")
+    delete.set_defaults(run=_delete_samples)
+    delete.add_argument("ids", nargs="+", metavar="ID", help="ids of samples")
+    for parser in (listed, delete):
+        options.add(parser, "samples", required=True)
+        options.add(parser, "database")
+    options.add(listed, "json")
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -98,6 +124,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     devices = None if arguments.tokens is None else Devices(arguments.tokens)
     if devices is not None:
         devices.all()  # a damaged file is told of before anybody waits
+    samples = None if arguments.samples is None else _samples(arguments)
     loaded = [bundles.load(model) for model in arguments.models]
     names = [Path(model).stem for model in arguments.models]
     if len(set(names)) < len(names):
@@ -110,9 +137,61 @@ def _serve(arguments: argparse.Namespace) -> int:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s")
     workers = Workers(
         dict(zip(names, loaded, strict=True)), devices, limits, arguments.bind, arguments.port, count,
-        arguments.certificate, arguments.certificate_key,
+        arguments.certificate, arguments.certificate_key, samples,
     )  # fmt: skip
     workers.run(lambda: print(f"serving: {workers.url}", flush=True))
+    return 0
+
+
+def _samples(arguments: argparse.Namespace) -> Callable[[], Samples]:
+    """What makes them in each worker, once it is sure that they can be had."""
+    from seehear.server.sample_routes import Samples
+    from seehear.server.sample_store import Quotas, SampleStore
+
+    if arguments.certificate is None and not is_local(arguments.bind):
+        raise InputError(
+            "--samples: expected --certificate and --certificate-key, as others could listen on the way; or serve at "
+            "127.0.0.1 behind a proxy that speaks TLS"
+        )
+    keep = arguments.keep_days
+    if keep is not None and not 0 < keep <= 36500:
+        raise InputError(f"--keep-days: expected more than 0, got {keep:g}")
+    quotas = Quotas(bytes=int(1e6 * arguments.samples_mb))
+
+    def store() -> SampleStore:
+        return SampleStore(arguments.samples, arguments.database, quotas)
+
+    with closing(store()) as first:
+        first.sweep(keep)
+    return lambda: Samples(store(), keep)
+
+
+def _list_samples(arguments: argparse.Namespace) -> int:
+    from seehear.server.sample_store import SampleStore
+
+    with closing(SampleStore(arguments.samples, arguments.database)) as store:
+        found = store.listed()
+    if arguments.json:
+        print(json.dumps(found, ensure_ascii=False))
+        return 0
+    for each in found:
+        whole = "" if each["state"] == "complete" else f", {each['state']}"
+        told = f"{each['begun']}, {each['seconds']:.1f} s, {each['bytes'] / 1e6:.1f} MB{whole}"
+        print(line(f"{each['id']}  {told}, {each['who']}, device {each['device']}"))
+    print(f"{len(found)} in {arguments.samples}")
+    return 0
+
+
+def _delete_samples(arguments: argparse.Namespace) -> int:
+    from seehear.server.sample_store import SampleStore
+
+    with closing(SampleStore(arguments.samples, arguments.database)) as store:
+        for id in arguments.ids:
+            try:
+                store.delete(None, id)
+            except Refusal as error:
+                raise InputError(f"{id}: {error}") from error
+            print(f"{id}: deleted")
     return 0
 
 

@@ -3,8 +3,8 @@
 ```
 DIR/TALKER/ID.wav    the microphone's sound, untouched, from the first picture on
 DIR/TALKER/ID.mp4    the camera's pictures; the vision process writes them, they never come here
-DIR/TALKER/ID.json   who agreed to what and when, devices, digests
-DIR/deleted.jsonl    a line for each that was deleted
+DIR/TALKER/ID.json   who agreed to what and when, devices, digests; `uploads`: to which servers it was given (seehear.samples)
+DIR/deleted.jsonl    a line for each that was deleted; `samples`: where else it must be, and a line for each that was
 ```
 Nothing has its name before it is whole.
 """
@@ -16,6 +16,7 @@ import json
 import os
 import re
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,7 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from seehear.bundle.pulled import locked
 from seehear.errors import InputError, OutputError
+from seehear.files import write_atomically
 from seehear.media.audio_files import wav_writer
 
 if TYPE_CHECKING:
@@ -197,9 +200,7 @@ class Recorder:
         }
         name = self._folder / self.id
         # first: nothing of a person without who agreed, and what `delete` needs
-        part = self._folder / f".{self.id}.json.part"
-        part.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
-        os.replace(part, f"{name}.json")
+        write_manifest(Path(f"{name}.json"), manifest)
         os.replace(sound, f"{name}.wav")
         os.replace(self._picture_file, f"{name}.mp4")
         self._state = "kept"
@@ -210,15 +211,22 @@ def recordings(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """The manifests below a folder, the oldest first, each with its `path`."""
     found = []
     for path in sorted(Path(folder).glob("*/*.json"), key=lambda each: each.name):
-        with suppress(OSError, ValueError, KeyError):
+        with suppress(OSError, ValueError, KeyError, TypeError):
             manifest = json.loads(path.read_text(encoding="utf-8"))
             manifest["consent"]["who"]  # else it is something else
             found.append({**manifest, "path": str(path)})
     return found
 
 
-def delete(folder: str | os.PathLike[str], id: str) -> list[Path]:
+def delete(folder: str | os.PathLike[str], id: str, path: Path | None = None) -> list[Path]:
     """Delete a recording, sound, pictures and manifest, and leave a line that says so.
+
+    A sample of it at a server is still to be deleted there: the next `seehear samples push` or `delete` to that server does.
+
+    Parameters
+    ----------
+    folder, id : of the recording.
+    path : its manifest, where several have that id; by default the first.
 
     Returns
     -------
@@ -231,20 +239,55 @@ def delete(folder: str | os.PathLike[str], id: str) -> list[Path]:
         There is no such recording.
     """
     for manifest in recordings(folder):
-        if manifest["id"] == id:
+        if manifest["id"] == id and path in (None, Path(manifest["path"])):
             stem = Path(manifest["path"]).with_suffix("")
-            gone = [
-                path for suffix in (".wav", ".mp4", ".json") if (path := stem.with_suffix(suffix)).exists()
-            ]
-            for path in gone:
-                path.unlink()
-            line = {"id": id, "talker": stem.parent.name, "deleted": datetime.now(timezone.utc).isoformat()}
-            with (Path(folder) / "deleted.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            line: dict[str, Any] = {"id": id, "talker": stem.parent.name, "deleted": datetime.now(timezone.utc).isoformat()}
+            with locked(Path(folder), "manifests"):
+                uploads = json.loads(Path(manifest["path"]).read_text(encoding="utf-8")).get("uploads", {})
+                if uploads:
+                    line["samples"] = {url: each["sample"] for url, each in uploads.items()}
+                note_deletion(folder, line)  # first: what must be deleted elsewhere is never forgotten
+                gone = [
+                    path for suffix in (".wav", ".mp4", ".json") if (path := stem.with_suffix(suffix)).exists()
+                ]
+                for path in gone:
+                    path.unlink()
             return gone
     raise InputError(
         f"{folder}: there is no recording {id!r}; seehear record --kept shows those that are there"
     )
+
+
+def note_deletion(folder: str | os.PathLike[str], line: Mapping[str, Any]) -> None:
+    """Add a line to DIR/deleted.jsonl, where nobody else does meanwhile; OutputError if it cannot be written."""
+    path = Path(folder) / "deleted.jsonl"
+    try:
+        with path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # a line that was cut
+                    file.write(b"\n")
+            file.write(json.dumps(line).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); nothing was deleted") from error
+
+
+def deletions(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The lines of DIR/deleted.jsonl, as far as they are whole."""
+    found = []
+    with suppress(OSError):
+        for text in (Path(folder) / "deleted.jsonl").read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError):
+                line = json.loads(text)
+                found += [line] if isinstance(line, dict) else []
+    return found
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write a recording's manifest in one step; OutputError if it cannot be."""
+    write_atomically(path, json.dumps(manifest, indent=1, ensure_ascii=False).encode())
 
 
 def _digest(path: Path) -> str:

@@ -64,6 +64,7 @@ def application(service: Service) -> Starlette:
         WebSocketRoute("/v1/stream", Streams(service)),
         Route("/health", health),
         Route("/metrics", metrics),
+        *([] if service.samples is None else service.samples.routes(service)),
     ]
     routes += [Route(path, _page(*file)) for path, file in _PAGES.items()]
     return Starlette(routes=routes, exception_handlers={ProtocolError: _refused})

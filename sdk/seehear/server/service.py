@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seehear.bundle import Bundle
 from seehear.errors import SeehearError
@@ -19,6 +19,9 @@ from seehear.server.ledger import Ledger
 from seehear.server.limits import Limits
 from seehear.server.pictures import Eyes
 from seehear.server.session import Session, check_time
+
+if TYPE_CHECKING:
+    from seehear.server.sample_routes import Samples
 
 _log = logging.getLogger("seehear")
 
@@ -39,6 +42,7 @@ class Service:
     limits : what they may have.
     ledger, worker : the books of all workers, and which of them this is.
     doors : folder with the sockets by which workers reach each other; None where there is but one.
+    samples : takes samples that devices give; None: none are taken. The first worker clears away.
 
     Attributes
     ----------
@@ -54,9 +58,11 @@ class Service:
         ledger: Ledger | None = None,
         worker: int = 0,
         doors: Path | None = None,
+        samples: Samples | None = None,
     ) -> None:
         self.bundles, self.devices, self.limits = bundles, devices, limits or Limits()
         self.ledger, self.worker, self.doors = ledger or Ledger(worker + 1), worker, doors
+        self.samples = samples
         self.row = self.ledger.row(worker)
         self.sessions: dict[str, Session] = {}
         self.connections: set[Any] = set()
@@ -198,6 +204,8 @@ class Service:
         gc.collect()
         gc.freeze()  # what is there from the start is never garbage, and looking for some takes long
         self._tasks = [asyncio.create_task(self._sweep()), asyncio.create_task(self._probe())]
+        if self.samples is not None and self.worker == 0:
+            self._tasks.append(asyncio.create_task(self.samples.sweep()))
 
     async def drain(self) -> None:
         """Take no more streams, have those that are there end, and end those that do not."""

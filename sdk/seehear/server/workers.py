@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -35,6 +35,9 @@ from seehear.server.devices import Devices
 from seehear.server.ledger import Ledger
 from seehear.server.limits import Limits
 from seehear.server.service import Service
+
+if TYPE_CHECKING:
+    from seehear.server.sample_routes import Samples
 
 _log = logging.getLogger("seehear")
 
@@ -59,6 +62,7 @@ class Workers:
     bind, port : as of `listening`; 0 for any port that is free.
     count : of workers.
     certificate, certificate_key : PEM files for TLS, or None.
+    samples : makes, in each worker, what takes samples; None: none are taken.
 
     Attributes
     ----------
@@ -82,8 +86,10 @@ class Workers:
         count: int = 1,
         certificate: str | None = None,
         certificate_key: str | None = None,
+        samples: Callable[[], Samples] | None = None,
     ) -> None:
         self._bundles, self._devices, self._limits = bundles, devices, limits or Limits()
+        self._samples = samples
         self._tls = _checked_tls(certificate, certificate_key)
         listening("port", bind, port).close()  # says what is wrong with it
         first = _listener(bind, port)
@@ -235,7 +241,7 @@ class Workers:
     def _work(self, worker: int) -> None:
         service = Service(
             self._bundles, self._devices, self._limits, self._ledger, worker,
-            self._doors if len(self._listeners) > 1 else None,
+            self._doors if len(self._listeners) > 1 else None, None if self._samples is None else self._samples(),
         )  # fmt: skip
         app = application(service)
         config = _config(app, self._limits, self._tls)
@@ -244,6 +250,8 @@ class Workers:
         asyncio.set_event_loop(loop)
         loop.run_until_complete(self._serve(service, _Server(config), worker))
         loop.close()
+        if service.samples is not None:
+            service.samples.close()
 
     async def _serve(self, service: Service, server: _Server, worker: int) -> None:
         loop = asyncio.get_running_loop()
