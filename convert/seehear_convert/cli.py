@@ -54,13 +54,16 @@ def _clips(args: argparse.Namespace) -> list[Clip]:
         clips += corpus.read_grid(folder, args.recipe, args.seed)
     for folder in args.speech:
         clips += corpus.read_speech_folder(folder, args.ship)
+    if args.samples:
+        clips += corpus.read_samples(args.samples)
     for folder in args.chime:
         clips += corpus.read_noise_folder(folder, "chime", "", args.ship)
     for folder in args.noise:
         clips += corpus.read_noise_folder(folder, "folder", "", args.ship)
     if not clips:
         raise ValueError(
-            "nothing to prepare: name at least one of --packs, --grid, --speech, --chime, --noise with a folder of clips"
+            "nothing to prepare: name at least one of --packs, --grid, --speech, --samples, --chime, --noise with a folder "
+            "of clips"
         )
     # Nothing of a test split ever enters the store.
     return [c for c in clips if not c.split.startswith("test")]
@@ -296,7 +299,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add(p, "out", required=True)
     add(p, "seed", default=0)
-    add(p, "ship", "vision")
+    add(p, "ship", "vision", "samples")
 
     p = commands.add_parser(
         "train",

@@ -8,6 +8,7 @@ A prepared store is a folder: ``audio.npy`` (all clips one after the other, int1
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seehear.errors import MediaError
+from seehear.errors import MediaError, RemoteError
+from seehear.samples.sample import FILES, from_json
 
 from .. import dsp
 
@@ -211,6 +213,28 @@ def read_speech_folder(root: Path, ship: bool = False) -> list[Clip]:
     return clips
 
 
+def read_samples(root: Path) -> list[Clip]:
+    """Read the samples that devices gave with consent: the folder of ``seehear serve --samples``.
+
+    Those whose consent is not in order are left out. Talkers go by the pseudonyms of the server; of the talkers one in ten is
+    ``valid``, for good.
+    """
+    clips = []
+    for manifest in sorted(root.glob("*/manifest.json")):
+        id = manifest.parent.name
+        try:
+            text = manifest.read_text(encoding="utf-8")
+            from_json(text)
+            talker = str(json.loads(text)["talker"])
+        except (OSError, ValueError, KeyError, RemoteError) as error:
+            print(f"left out samples/{id}: {error}")
+            continue
+        split = "valid" if hashlib.sha256(talker.encode()).digest()[0] % 10 == 9 else "train"
+        sound, video = (str(manifest.with_name(FILES[name])) for name in ("wav", "mp4"))
+        clips.append(Clip(f"samples/{id}", "speech", split, talker, sound, video, "av", "samples", "consent", True))  # fmt: skip
+    return clips
+
+
 def high_pass(x: NDArray[np.floating]) -> NDArray[np.floating]:
     """Zero-phase 60 Hz high-pass of ``x`` (n,) at 16 kHz: rumble is neither target nor noise."""
     from scipy.signal import butter, sosfiltfilt
@@ -256,6 +280,10 @@ def prepare(
     out.mkdir(parents=True, exist_ok=True)
     tracks = out / "tracks"
     tracks.mkdir(exist_ok=True)
+    wanted = {_track_of(clip, tracks) for clip in clips}
+    for file in tracks.glob("samples__*.npy"):
+        if file not in wanted:  # the sample was deleted, and so must be what was measured of its face
+            file.unlink()
     kept: list[Clip] = []
     sounds: list[NDArray[np.int16]] = []
     lips: dict[str, NDArray[np.float32]] = {}
@@ -267,7 +295,7 @@ def prepare(
         try:
             x = high_pass(read_audio(clip.audio))
             if clip.video:
-                file = tracks / (clip.id.replace("/", "__") + ".npy")
+                file = _track_of(clip, tracks)
                 if not file.exists():
                     temporary = file.with_suffix(".tmp.npy")
                     np.save(temporary, track(clip.video).astype(np.float32))
@@ -295,6 +323,10 @@ def prepare(
         stem, suffix = name.rsplit(".", 1)
         os.replace(out / f"{stem}.tmp.{suffix}", out / name)
     return {"clips": len(kept), "left_out": failed, "minutes": at // RATE // 60}
+
+
+def _track_of(clip: Clip, tracks: Path) -> Path:
+    return tracks / (clip.id.replace("/", "__") + ".npy")
 
 
 class Store:
