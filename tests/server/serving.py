@@ -44,11 +44,13 @@ class Served:
     Attributes
     ----------
     url : of its page; `socket` of its streams.
+    port : of both.
     """
 
     def __init__(self, process: subprocess.Popen[str], url: str) -> None:
         self.process, self.url = process, url
         self.socket = url.replace("http", "ws", 1) + "v1/stream"
+        self.port = int(url.rpartition(":")[2].rstrip("/"))
 
     def get(self, path: str, **headers: str) -> tuple[int, str]:
         """Status and body of a page."""

@@ -22,11 +22,12 @@ class Wire:
     Attributes
     ----------
     url : where it listens.
+    port : of the server for connections from now on.
     open : whether it takes connections; else they are closed at once.
     """
 
     def __init__(self, served: Served) -> None:
-        self._port = int(served.url.split(":")[2].rstrip("/"))
+        self.port = served.port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
         self.open = True
@@ -38,7 +39,7 @@ class Wire:
             while True:
                 near, _ = self._listener.accept()
                 if self.open:
-                    self._lines.append(_Line(near, self._port))
+                    self._lines.append(_Line(near, self.port))
                 else:
                     near.close()
 

@@ -5,6 +5,7 @@ const COLUMNS = 0, PICTURE = 1, HEAD = 16, OWN = 4; // bytes before the columns,
 const SHOWN_DB = [-84, -14]; // of the spectrograms, from the darkest to the brightest
 const PITCH = 1.6; // CSS pixels from column to column
 const AHEAD = 8; // columns that wait, so that jitter is not seen
+const CALM = 1000; // ms between two pictures for who asks for less motion
 
 const MAPS = {
   dark: ["0a0a14", "1c1044", "4f127b", "812581", "b5367a", "e55064", "fb8761", "fec287", "fcfdbf"],
@@ -46,7 +47,7 @@ const ROUTINE = new Set(["camera_open", "camera_ended", "face_found", "face_lost
 
 export function mount(root) {
   const at = Object.fromEntries([...root.querySelectorAll("[data-draw]")].map((each) => [each.dataset.draw, each]));
-  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const dark = matchMedia("(prefers-color-scheme: dark)"), calm = matchMedia("(prefers-reduced-motion: reduce)");
   let hello = null;
   let theme = colours();
   let faces = [];
@@ -132,6 +133,7 @@ export function mount(root) {
 
   function draw(now) {
     requestAnimationFrame(draw);
+    if (calm.matches && now - last < CALM) return;
     const spent = Math.min(0.5, (now - last) / 1000);
     last = now;
     if (!hello || !coming.length) {
@@ -188,9 +190,11 @@ export function mount(root) {
     }
   }
 
+  let hidden = 0; // how often: a picture may come out of its JPEG after that
   async function showPicture(bytes) {
+    const before = hidden;
     const image = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" })).catch(() => null);
-    if (!image) return;
+    if (!image || before !== hidden) return;
     at.picture.hidden = false;
     at["no-picture"].hidden = true;
     at.picture.width = image.width;
@@ -200,6 +204,7 @@ export function mount(root) {
   }
 
   function hidePicture() {
+    hidden++;
     at.picture.hidden = true;
     at["no-picture"].hidden = false;
   }

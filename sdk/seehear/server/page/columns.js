@@ -22,24 +22,25 @@ export class Columns {
     // triangles from corner to corner, but never narrower than what the window can tell apart
     this.weights = this.centres.map((centre, band) => {
       const below = Math.max(centre - corners[band], rate / size), above = Math.max(corners[band + 2] - centre, rate / size);
-      const bins = [];
-      for (let bin = 0; bin <= this.points / 2; bin++) {
-        const away = (bin * rate) / this.points - centre, weight = away < 0 ? 1 + away / below : 1 - away / above;
-        if (weight > 0) bins.push([bin, weight]);
-      }
-      const all = bins.reduce((total, [, weight]) => total + weight, 0);
-      return bins.map(([bin, weight]) => [bin, weight / all]);
+      const least = Math.max(0, Math.ceil(((centre - below) * this.points) / rate));
+      const most = Math.min(this.points / 2, Math.floor(((centre + above) * this.points) / rate));
+      const shares = Float64Array.from({ length: most - least + 1 }, (_, i) => {
+        const away = ((least + i) * rate) / this.points - centre;
+        return away < 0 ? 1 + away / below : 1 - away / above;
+      });
+      const all = shares.reduce((a, b) => a + b);
+      return { least, shares: shares.map((share) => share / all) };
     });
-    this.before = [...new Float32Array(size - this.step + lag)];
-    this.after = [...new Float32Array(size - this.step)];
+    this.before = new Float64Array(size - this.step + lag);
+    this.after = new Float64Array(size - this.step);
     this.fft = fourier(this.points);
   }
 
   // The message with the columns that are full now, or null. before, after: as many samples of each; gate: 0..255; face: its place in
   // the hello; seconds: on the sample clock at the end.
   add(before, after, gate, face, seconds) {
-    for (const sample of before) this.before.push(sample / 32768);
-    for (const sample of after) this.after.push(sample / 32768);
+    this.before = joined(this.before, before);
+    this.after = joined(this.after, after);
     const count = Math.floor((this.after.length - this.size) / this.step) + 1;
     if (count < 1) return null;
     const one = OWN + 3 * BANDS, message = new Uint8Array(HEAD + count * one), view = new DataView(message.buffer);
@@ -50,20 +51,31 @@ export class Columns {
       const place = HEAD + column * one;
       message.set([0, 0, gate, face], place);
       [this.before, this.after].forEach((sound, which) => {
-        const frame = sound.slice(column * this.step, column * this.step + this.size);
-        message[place + which] = byte(frame.slice(-this.step).reduce((sum, each) => sum + each * each, 0) / this.step);
+        const frame = sound.subarray(column * this.step, column * this.step + this.size);
+        message[place + which] = byte(frame.subarray(-this.step).reduce((sum, each) => sum + each * each, 0) / this.step);
         message.set(this.spectrum(frame), place + OWN + which * BANDS);
       });
     }
-    this.before.splice(0, count * this.step);
-    this.after.splice(0, count * this.step);
+    this.before = this.before.slice(count * this.step);
+    this.after = this.after.slice(count * this.step);
     return message.buffer;
   }
 
   spectrum(frame) {
     const power = this.fft(frame.map((sample, i) => sample * this.window[i]));
-    return this.weights.map((bins) => byte(bins.reduce((sum, [bin, weight]) => sum + weight * power[bin], 0)));
+    return this.weights.map(({ least, shares }) => {
+      let sum = 0;
+      for (let i = 0; i < shares.length; i++) sum += shares[i] * power[least + i];
+      return byte(sum);
+    });
   }
+}
+
+function joined(sound, samples) {
+  const both = new Float64Array(sound.length + samples.length);
+  both.set(sound);
+  for (let i = 0; i < samples.length; i++) both[sound.length + i] = samples[i] / 32768;
+  return both;
 }
 
 function byte(power) {
@@ -83,7 +95,7 @@ function fourier(points) {
   const re = new Float64Array(points), im = new Float64Array(points);
   return (samples) => {
     im.fill(0);
-    for (let i = 0; i < points; i++) re[i] = samples[order[i]] ?? 0;
+    for (let i = 0; i < points; i++) re[i] = order[i] < samples.length ? samples[order[i]] : 0;
     for (let half = 1; half < points; half *= 2) {
       const turn = points / (2 * half);
       for (let begin = 0; begin < points; begin += 2 * half) {
@@ -97,6 +109,6 @@ function fourier(points) {
         }
       }
     }
-    return re.slice(0, points / 2 + 1).map((each, i) => each * each + im[i] * im[i]);
+    return re.subarray(0, points / 2 + 1).map((each, i) => each * each + im[i] * im[i]);
   };
 }

@@ -18,6 +18,7 @@ async function begin() {
   complain("");
   const own = (run = { state: "connecting", face: "none", camera: null, events: [], figures: null });
   start.disabled = true;
+  tell();
   try {
     own.sound = await Sound.open();
     const media = await devices(own);
