@@ -121,6 +121,10 @@ def _doctor(args: argparse.Namespace) -> int:
         from seehear.live.doctor import examine
 
         findings += examine(args.mic, args.speaker, args.camera, args.model)
+    if args.server is not None:
+        from seehear.live.doctor import examine_server
+
+        findings.append(examine_server(args.server, args.ca))
     if args.json:
         _print_json([asdict(finding) for finding in findings])
     else:
@@ -180,5 +184,5 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     parser.add_argument(
         "--live", action="store_true", help="try microphone, loudspeaker (a chirp is heard) and camera too"
     )
-    options.add(parser, "mic", "speaker", "camera")
+    options.add(parser, "mic", "speaker", "camera", "server", "ca")
     chosen(parser)

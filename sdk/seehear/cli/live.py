@@ -17,6 +17,7 @@ from seehear.cli.record import add_consent, indicator
 from seehear.errors import InputError, MissingExtraError
 from seehear.events import Event
 from seehear.live.prompts import POLICIES, TEXTS
+from seehear.remote.messages import FALLBACKS, SOUND_FORMS
 
 # seconds between two lines or pictures of the state
 _PERIOD = 1.0
@@ -54,6 +55,18 @@ def add_commands(commands: Any) -> None:
         help="keep sound and pictures there, as seehear record does; needs --consent",
     )
     add_consent(live)
+    remote = live.add_argument_group(
+        "on a server", "sound goes to an execution server; what is here is heard when that is late or gone"
+    )
+    options.add(remote, "server", "token-file", "ca")
+    remote.add_argument("--remote-sound", choices=SOUND_FORMS, default="int16",
+                        help="how sound goes to the server and back (default: int16)")  # fmt: skip
+    remote.add_argument("--remote-picture", choices=("landmarks", "none"), default="landmarks",
+                        help="what the server knows of the camera's pictures (default: landmarks)")  # fmt: skip
+    remote.add_argument("--remote-buffer-ms", type=float, default=40.0, metavar="MS",
+                        help="how late its answers may be; sound is later by as much (default: 40)")  # fmt: skip
+    remote.add_argument("--remote-fallback", choices=tuple(FALLBACKS), default="local",
+                        help="what is heard without it: the net here, or the sound as it came (default: local)")  # fmt: skip
     live.add_argument("--stop-after", type=float, metavar="SECONDS", help="stop after so long")
     devices = commands.add_parser(
         "devices", help="list microphones, loudspeakers and cameras, and what they take"
@@ -86,6 +99,7 @@ def _live(arguments: argparse.Namespace) -> int:
         camera_jitter_ms=arguments.camera_jitter_ms,
         prompts=None if arguments.prompts == "never" else prompts,
         on_event=lambda event: screen(None, event),
+        server=_server(arguments),
     )
     if arguments.record is not None:
         if not arguments.consent:
@@ -120,6 +134,17 @@ def _live(arguments: argparse.Namespace) -> int:
     return 1 if any(event.kind == "failed" for event in live.events) else 0
 
 
+def _server(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """What `RemoteEnhancer.connect` is told; None without a server."""
+    if arguments.server is None:
+        return None
+    told = {
+        "url": arguments.server, "token": options.read_token(arguments.token_file) or "", "certificate": arguments.ca,
+        "sound": arguments.remote_sound, "buffer_ms": arguments.remote_buffer_ms, "fallback": arguments.remote_fallback,
+    }  # fmt: skip
+    return told if arguments.remote_picture == "landmarks" else {**told, "picture": "none"}
+
+
 #: Shows a state, or an event.
 Screen = Callable[[dict[str, Any] | None, Event | None], None]
 
@@ -148,11 +173,16 @@ def _sentence(stats: dict[str, Any]) -> str:
     enhance = stats["timings"]["enhance"]
     lost = stats["overruns"] + stats["underruns"] + stats["xruns"]
     return (
-        f"{stats['seconds']:8.1f} s  {stats['mode']}, face {stats['face']}, gate {stats['gate']:.2f}, "
+        f"{stats['seconds']:8.1f} s  {stats['mode']}{_heard(stats)}, face {stats['face']}, gate {stats['gate']:.2f}, "
         f"{stats['mouth_to_ear_ms']:.0f} ms mouth to ear, {1e3 * enhance['p99']:.0f} us a hop (p99), "
         f"drift {stats['drift_ppm']:+.0f} ppm, {lost} over- and underruns"
         + (f"  {indicator(stats['recording'])}" if stats["recording"] else "")
     )
+
+
+def _heard(stats: dict[str, Any]) -> str:
+    """Whose sound it is, where there is a server."""
+    return f" from the {stats['heard']}".replace("the untouched", "microphone") if "heard" in stats else ""
 
 
 class _Table:
@@ -197,6 +227,12 @@ def _table(stats: dict[str, Any]) -> Any:
         f"{stats['xruns']} told by the cards, {stats['clamped_samples']} samples clamped",
         "delegate": f"{stats['delegate_runs']} runs, {stats['delegate_failures']} failures",
     }
+    if "heard" in stats:
+        server = stats["server"]
+        rows["server"] = (
+            f"{server['state']}, heard{_heard(stats)}, {server['added_ms']:.0f} ms later; {stats['late_blocks']} late answers, "
+            f"{stats['reconnects']} new connections"
+        )
     for stage, each in stats["timings"].items():
         rows[stage] = f"p50 {each['p50']:.3f}  p99 {each['p99']:.3f}  max {each['max']:.3f} ms"
     if stats["recording"]:

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from seehear.bundle.keys import KEY
+from seehear.errors import InputError
 from seehear.live.ports import LOCAL
 from seehear.runtime.tflite import ENGINES
+
+# of the longest token that a file can hold
+_MOST_TOKEN = 4096
 
 #: Name -> flags, and what argparse is told of them. A command may say what its default is, and what it requires.
 OPTIONS: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = {
@@ -99,6 +103,10 @@ OPTIONS: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = {
         ("--tokens",),
         {"metavar": "FILE", "help": "tokens of the devices that may come in; without, this computer alone"},
     ),
+    "server": (
+        ("--server",),
+        {"metavar": "URL", "help": "an execution server (`seehear serve`), as https://host:port/"},
+    ),
     "token-file": (
         ("--token-file",),
         {"type": Path, "metavar": "FILE", "help": "file with the token that the server gave to this device"},
@@ -114,7 +122,10 @@ OPTIONS: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = {
     ),
     "consent": (
         ("--consent",),
-        {"metavar": "NAME", "help": "who was asked and agreed to this; without a name nothing is kept or sent"},
+        {
+            "metavar": "NAME",
+            "help": "who was asked and agreed to this; without a name nothing is kept or sent",
+        },
     ),
     "recordings": (
         ("--recordings",),
@@ -136,7 +147,7 @@ OPTIONS: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = {
 
 
 def add(
-    parser: argparse.ArgumentParser,
+    parser: argparse._ActionsContainer,
     *names: str,
     among: Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]] = OPTIONS,
     **more: Any,
@@ -145,7 +156,7 @@ def add(
 
     Parameters
     ----------
-    parser : of the command.
+    parser : of the command, or a group of its options.
     names : keys of `among`.
     among : the options there are.
     more : what this command's are besides: `default`, `required`.
@@ -161,3 +172,23 @@ def add(
         if "default" in {**default, **more} and "(default" not in text:
             text += f" (default: {more.get('default', 'default')})"
         parser.add_argument(*flags, **{**told, **default, **more, "help": text})
+
+
+def read_token(file: Path | None) -> str | None:
+    """What `--token-file` says; None without one.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or holds no token.
+    """
+    if file is None:
+        return None
+    try:
+        with file.open(encoding="ascii") as opened:
+            token = opened.read(_MOST_TOKEN).strip()
+    except (OSError, ValueError) as error:
+        raise InputError(f"--token-file: {file}: cannot be read ({error})") from error
+    if not token or not token.isprintable() or " " in token:
+        raise InputError(f"--token-file: expected a token in {file}, in one line")
+    return token

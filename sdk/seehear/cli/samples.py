@@ -15,9 +15,6 @@ from seehear.report.progress import progress
 if TYPE_CHECKING:
     from seehear.samples.web import Web
 
-# of the longest token that a file can hold
-_MOST_TOKEN = 4096
-
 
 def add_commands(commands: Any) -> None:
     """Adds `samples`."""
@@ -53,16 +50,7 @@ def add_commands(commands: Any) -> None:
 def _web(arguments: argparse.Namespace) -> Web:
     from seehear.samples.web import Web
 
-    token = None
-    if arguments.token_file is not None:
-        try:
-            with arguments.token_file.open(encoding="ascii") as file:
-                token = file.read(_MOST_TOKEN).strip()
-        except (OSError, ValueError) as error:
-            raise InputError(f"--token-file: {arguments.token_file}: cannot be read ({error})") from error
-        if not token or not token.isprintable() or " " in token:
-            raise InputError(f"--token-file: expected a token in {arguments.token_file}, in one line")
-    return Web(arguments.to, token, arguments.ca)
+    return Web(arguments.to, options.read_token(arguments.token_file), arguments.ca)
 
 
 def _push(arguments: argparse.Namespace) -> int:

@@ -9,11 +9,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from seehear.errors import SeehearError
+from seehear.errors import RemoteError, SeehearError
 from seehear.live.devices import Microphone, Speaker
 from seehear.live.engine import open_microphone, open_speaker
 from seehear.live.file_devices import NoSpeaker
 from seehear.live.vision import Vision
+from seehear.remote.address import health
 from seehear.runtime.doctor import Finding
 
 # seconds that each device is looked at, and most seconds for a camera to open
@@ -47,6 +48,30 @@ def examine(microphone: str, speaker: str, camera: str | None, model: str) -> li
     if camera not in (None, "none"):
         findings += _camera(str(camera), model)
     return findings
+
+
+def examine_server(url: str, certificate: str | None = None) -> Finding:
+    """Ask an execution server how it is.
+
+    Parameters
+    ----------
+    url, certificate : as for `RemoteEnhancer.connect`.
+
+    Raises
+    ------
+    InputError
+        The URL is none, or the certificate no PEM file.
+    """
+    begin = time.monotonic()
+    try:
+        told = health(url, certificate)
+    except RemoteError as error:
+        return Finding("error", "server", str(error), "is `seehear serve` running there, and its port open?")
+    took = 1e3 * (time.monotonic() - begin)
+    found = f"{told['status']}, {told.get('streams')} streams in {told.get('places')} places, answered in {took:.0f} ms"
+    if told["status"] != "well":
+        return Finding("note", "server", found, "it takes no new streams: wait until it is back")
+    return Finding("ok", "server", found)
 
 
 _Device = TypeVar("_Device", Microphone, Speaker)

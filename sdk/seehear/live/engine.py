@@ -33,6 +33,7 @@ from seehear.live.prompts import Prompts
 from seehear.live.recorder import Recorder
 from seehear.live.vision import Vision
 from seehear.live.watched import Watched
+from seehear.remote.client import RemoteEnhancer
 from seehear.runtime.placement import Placement
 
 #: What the loudspeaker gets: the enhanced sound; the microphone's; what the ears alone make of it.
@@ -53,8 +54,8 @@ _ROUTINE = {"camera_open", "camera_ended", "face_found", "face_lost", "prompt", 
 # the age of images is looked at once a second; the delay that is made of it, ms
 _AGE_PERIOD, _AGE_STEP, _MOST_DELAY = 1.0, 10.0, 160.0
 
-# of Enhancer.stats: they speak of `see`
-_VISION_STATS = ("images", "faces", "vision_ms_mean", "vision_ms_max")
+# of Enhancer.stats: they speak of `see`, and what is among the timings
+_OTHER_STATS = ("images", "faces", "vision_ms_mean", "vision_ms_max", "answer_mean_ms", "answer_max_ms")
 
 #: What hears everything: samples before and after, float32 [n] each, at the microphone's rate.
 Listener = Callable[[np.ndarray, np.ndarray], None]
@@ -77,14 +78,16 @@ class LiveEnhancer:
     camera_jitter_ms : of files, how much later a picture may come.
     prompts : what to do without a face (E9); None: nothing.
     on_event : called with each `Event`, from a thread of the engine; it must return quickly.
+    server : arguments of `RemoteEnhancer.connect`, `url` and others: sound goes to an execution server and back (E11), with
+        the model here for when it is late or gone, and landmarks of the camera unless `picture` is "none".
     load : further arguments of `Enhancer.load`.
 
     Attributes
     ----------
-    enhancer : the `Enhancer`, while it runs; its settings and readings may be used at any time.
+    enhancer : the `Enhancer` or `RemoteEnhancer`, while it runs; its settings and readings may be used at any time.
     events : the last 1000 events: "mic_lost", "mic_back", "speaker_lost", "speaker_back", "camera_open", "camera_lost",
         "camera_ended", "camera_failed", "face_found", "face_lost", "prompt", "prompt_gone", "overrun", "underrun",
-        "failed", and those of `Enhancer.events`.
+        "failed", and those of the enhancer.
 
     Raises
     ------
@@ -116,6 +119,7 @@ class LiveEnhancer:
         prompts: Prompts | None = None,
         on_event: Callable[[Event], None] | None = None,
         load: Mapping[str, Any] | None = None,
+        server: Mapping[str, Any] | None = None,
     ) -> None:
         self.microphone = open_microphone(microphone)
         self.speaker = open_speaker(speaker)
@@ -126,13 +130,14 @@ class LiveEnhancer:
             "model": model, "board": board, "placement": placement, "strength": strength, "floor_db": floor_db,
             "visual_delay_ms": visual_delay_ms, "runtime": runtime, **(load or {}),
         }  # fmt: skip
+        self._server = server
         self._camera = None if camera in (None, "none") else str(camera)
         self._camera_delays = camera_delay_ms, camera_jitter_ms
         self._mode = "clean"
         self._listeners: list[Listener] = []
         self._state = "new"
         self._life = threading.Lock()
-        self.enhancer: Enhancer | None = None
+        self.enhancer: Enhancer | RemoteEnhancer | None = None
         self._vision: Vision | None = None
         self.recorder: Recorder | None = None
 
@@ -175,7 +180,7 @@ class LiveEnhancer:
             self._vision = vision = Vision(
                 self._camera, os.fspath(model), self._seen, self._camera_is, *self._camera_delays
             )
-        self.enhancer = enhancer = Enhancer.load(rate=rate, block=_hop(self._loading, rate), **self._loading)
+        self.enhancer = enhancer = self._load(rate)
         enhancer.on_event = self._remember
         self._apply()
         if vision is not None:
@@ -210,6 +215,13 @@ class LiveEnhancer:
         self._start_microphone()
         self._state = "running"
         self._looker.start()
+
+    def _load(self, rate: int) -> Enhancer | RemoteEnhancer:
+        if self._server is None:
+            return Enhancer.load(rate=rate, block=_hop(self._loading, rate), **self._loading)
+        picture = "none" if self._camera is None else "landmarks"
+        told = {"rate": rate, "picture": picture, **self._loading, **self._server}
+        return RemoteEnhancer.connect(on_event=self._remember, **told)
 
     def stop(self) -> None:
         """End everything: what has come in is enhanced and written. May be called again, and from any thread."""
@@ -515,7 +527,8 @@ class LiveEnhancer:
 
         `seconds` on the sample clock; the core's counters; `xruns` that the sound cards report themselves; `drift_ppm`;
         `mouth_to_ear_ms`, from sound to sound as far as the devices say what they add, and `algorithm_ms`, the share of the
-        method; `timings`, p50, p99, max and count in ms of each stage (vision: of the last 250 pictures; `image_age`: from
+        method; with a server what is `heard`, and of `server` its state ("connected", "away", "refused") and `added_ms`, its
+        share; `timings`, p50, p99, max and count in ms of each stage (vision: of the last 250 pictures; `image_age`: from
         exposure until the landmarks came); face and gate; what the devices are.
         """
         enhancer, path = self.enhancer, getattr(self, "path", None)
@@ -526,13 +539,14 @@ class LiveEnhancer:
             stage: {key: (value if key == "count" else round(1e3 * value, 4)) for key, value in each.items()}
             for stage, each in path.timings.items()
         }
-        algorithm = (enhancer.latency + path.hop) / rate
+        added = enhancer.added / rate if isinstance(enhancer, RemoteEnhancer) else 0.0
+        algorithm = (enhancer.latency + path.hop) / rate - added
         outside = self.microphone.latency + self.speaker.latency
         inside = path.playback_delay if self.speaker.paced else 0.0
         own = path.timings["delay"]["p50"]
         # what comes from the vision process has names of its own below
         counters = {
-            key: value for key, value in enhancer.stats.items() if key not in _VISION_STATS
+            key: value for key, value in enhancer.stats.items() if key not in _OTHER_STATS
         }  # fmt: skip
         found = {
             "state": self._state,
@@ -548,7 +562,7 @@ class LiveEnhancer:
             "drift_ppm": round(path.drift_ppm, 1),
             "margin_ms": round(1e3 * path.margin, 2),
             "algorithm_ms": round(1e3 * algorithm, 2),
-            "mouth_to_ear_ms": round(1e3 * (algorithm + own + inside + outside), 2),
+            "mouth_to_ear_ms": round(1e3 * (algorithm + added + own + inside + outside), 2),
             "gate": round(enhancer.gate, 4),
             "face": enhancer.face_state,
             "visual_delay_ms": enhancer.visual_delay_ms,
@@ -556,6 +570,11 @@ class LiveEnhancer:
             "recording": None if self.recorder is None else self.recorder.status,
             "timings": timings,
         }
+        if isinstance(enhancer, RemoteEnhancer):
+            timings["round_trip"] = _summary(enhancer.answer_times, int(counters["answers"]))
+            found["heard"] = enhancer.heard
+            state = "refused" if enhancer.refused else "connected" if enhancer.connected else "away"
+            found["server"] = {"state": state, "added_ms": round(1e3 * added, 2)}
         if self._vision is not None:
             vision = self._vision
             timings["vision"] = _summary(vision.work, vision.images)

@@ -38,12 +38,18 @@ const COUNTERS = {
     gate_failures: "gate failures!", delegate_runs: "delegate", delegate_checked: "checked", delegate_late: "too late!",
     delegate_failures: "delegate failures!", delegates_retired: "delegates given up!",
   },
+  Server: {
+    server_samples: "samples heard from it", local_samples: "from the net here", untouched_samples: "as they came",
+    switches: "changes between them", late_blocks: "answers too late", answers: "answers", reconnects: "connected again",
+    streams: "streams", pictures_sent: "pictures sent", bytes_up: "bytes up", bytes_down: "bytes down", connections: "connections",
+  },
 };
+const HEARD = { server: "heard from the server", local: "heard from the net here", untouched: "heard as it came" };
 const STAGES = {
   enhance: "enhance a hop", output: "hand it on", delay: "in all", vision: "vision, a picture", image_age: "age of a picture",
   round_trip: "server and back", jpeg: "a picture as JPEG",
 };
-const ROUTINE = new Set(["camera_open", "camera_ended", "face_found", "face_lost", "prompt", "prompt_gone", "mic_back", "speaker_back", "begun", "resumed"]);
+const ROUTINE = new Set(["camera_open", "camera_ended", "face_found", "face_lost", "prompt", "prompt_gone", "mic_back", "speaker_back", "begun", "resumed", "server_open", "server_heard"]);
 
 export function mount(root) {
   const at = Object.fromEntries([...root.querySelectorAll("[data-draw]")].map((each) => [each.dataset.draw, each]));
@@ -218,7 +224,8 @@ export function mount(root) {
     for (const event of events) addEvent(event);
     if (!known) return;
     const { camera, timings } = stats;
-    at.route.textContent = `${base(stats.microphone.name)} \u2192 ${base(stats.speaker.name)}, ${stats.runtime}`;
+    const heard = stats.heard ? `, ${HEARD[stats.heard] ?? stats.heard} (${stats.server.added_ms.toFixed(0)} ms later)` : "";
+    at.route.textContent = `${base(stats.microphone.name)} \u2192 ${base(stats.speaker.name)}, ${stats.runtime}${heard}`;
     if (at.prompt) {
       at.prompt.hidden = !stats.prompt;
       at.prompt.textContent = stats.prompt ?? "";

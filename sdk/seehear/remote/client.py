@@ -30,14 +30,11 @@ from seehear.errors import InputError, StateError
 from seehear.events import Event, tell
 from seehear.remote.address import stream_url, trust
 from seehear.remote.link import LEAD_IN, Begun, Link
-from seehear.remote.messages import Hello, Settings
+from seehear.remote.messages import FALLBACKS, Hello, Settings
 from seehear.remote.opus import lag
 from seehear.remote.playout import Playout
 from seehear.sample_clock import SampleClock
 from seehear.sight.face_crops import opencv
-
-#: What is heard where the server's answers are late or none.
-FALLBACKS = {"local": "what the net here makes of it", "untouched": "the sound as it came"}
 
 # ms of a fade between what the server gave and what is here, and of a block where none was told
 _FADE_MS, _BLOCK_MS = 10.0, 20.0
@@ -120,8 +117,9 @@ class RemoteEnhancer:
             to do with the blocks that `process` is given; but where those are longer than this and `buffer_ms`, no answer is
             in time.
         sound : "int16", 256 kbit/s each way at 16 kHz, or "opus", 24 (extra `media`).
-        picture : what is shown to the server: "none"; "landmarks", found here, 162 bytes a picture; "jpeg", whole pictures
-            that the server looks at; "mouth", mouths that are cut out already (`see_mouth`).
+        picture : what is shown to the server: "landmarks", found here, 162 bytes a picture; "jpeg", whole pictures that the
+            server looks at; "mouth", mouths that are cut out already (`see_mouth`); "none": what is seen is for the local
+            net alone.
         fallback : what is heard where the server is not: "local", the net here, which is fed all the time so that it can
             begin at once and costs what an `Enhancer` costs; "untouched", the sound as it came.
         buffer_ms : how late an answer may be, 0..2000 ms, besides 10 ms for a fade. More is heard from the server, all of it
@@ -341,18 +339,18 @@ class RemoteEnhancer:
     def warm_up(self) -> None:
         """Load what the first `see` needs; see `Enhancer.warm_up`."""
         self._open()
-        if self._hello.picture == "landmarks":
+        opencv()
+        if self._hello.picture in ("landmarks", "none"):
+            self._need_vision()
             with self._vision_lock:
                 for face in range(self.faces):
                     self._tracker(face)
-        else:
-            opencv()
 
     def see(self, image: np.ndarray, t: float, face: int = 0) -> bool:
         """Show an image; may be called from any thread, never delays `process`.
 
-        With `picture="landmarks"` the face is found here, and 162 bytes are sent; with "jpeg" the picture is sent, 2 megapixels
-        at most, and the local net knows nothing of it.
+        With `picture="landmarks"` the face is found here, and 162 bytes are sent, with "none" nothing is; with "jpeg" the
+        picture is sent, 2 megapixels at most, and the local net knows nothing of it.
 
         Parameters
         ----------
@@ -370,35 +368,34 @@ class RemoteEnhancer:
         StateError, MissingExtraError
             As `Enhancer.see`.
         """
-        self._expect("see", "landmarks", "jpeg")
+        self._expect("see", "landmarks", "none", "jpeg")
         t, face, image = checked_time(t), self._local._checked_face(face), checked_image(image)
-        if self._hello.picture == "landmarks":
-            with self._vision_lock:
-                points = self._tracker(face).track(image, t)
-            return self.see_landmarks(points, t, face)
-        return self._send_picture(image, t, False, face)
+        if self._hello.picture == "jpeg":
+            return self._send_picture(image, t, False, face)
+        with self._vision_lock:
+            points = self._tracker(face).track(image, t)
+        return self.see_landmarks(points, t, face)
 
     def see_mouth(self, crop: np.ndarray, t: float, face: int = 0) -> bool:
-        """Show a mouth that is cut out and aligned; with `picture="mouth"`. As `Enhancer.see_mouth`.
-
-        With `picture="landmarks"` it is measured here.
-        """
-        self._expect("see_mouth", "mouth", "landmarks")
+        """Show a mouth that is cut out and aligned, as `Enhancer.see_mouth`; it is measured here, or with `picture="mouth"`
+        by the server."""
+        self._expect("see_mouth", "landmarks", "none", "mouth")
         t, face, crop = checked_time(t), self._local._checked_face(face), checked_image(crop)
-        if self._hello.picture == "landmarks":
-            with self._vision_lock:
-                points = self._tracker(face).track_mouth(crop)
-            return self.see_landmarks(points, t, face)
-        return self._send_picture(crop, t, True, face)
+        if self._hello.picture == "mouth":
+            return self._send_picture(crop, t, True, face)
+        with self._vision_lock:
+            points = self._tracker(face).track_mouth(crop)
+        return self.see_landmarks(points, t, face)
 
     def see_landmarks(self, points: np.ndarray | None, t: float, face: int = 0) -> bool:
-        """Show landmarks found elsewhere; with `picture="landmarks"`. As `Enhancer.see_landmarks`."""
-        link = self._expect("see_landmarks", "landmarks")
+        """Show landmarks found elsewhere, as `Enhancer.see_landmarks`."""
+        link = self._expect("see_landmarks", "landmarks", "none")
         t, face = checked_time(t), self._local._checked_face(face)
         if points is not None:
             points = checked_landmarks(points)
             points = points if np.isfinite(points).all() else None
-        link.show(t, points, False, face)
+        if self._hello.picture == "landmarks":
+            link.show(t, points, False, face)
         if self._fallback == "local":
             self._local.see_landmarks(points, t, face)
         return points is not None
@@ -415,6 +412,9 @@ class RemoteEnhancer:
         if there:
             self._open().show(t, coded.tobytes(), mouth, face)
         return bool(there)
+
+    def _need_vision(self) -> None:
+        self._local._need_vision()
 
     def _expect(self, call: str, *forms: str) -> Link:
         link = self._open()
@@ -455,6 +455,16 @@ class RemoteEnhancer:
         """Samples by which the output of `process` lags its input, whatever is heard: a block's, the fade's, `buffer_ms`, the
         method's, and what Opus adds."""
         return self._latency
+
+    @property
+    def added(self) -> int:
+        """Samples by which it is later than an `Enhancer` here."""
+        return self._latency - self._local.latency
+
+    @property
+    def answer_times(self) -> list[float]:
+        """Seconds from sending a block to its answer, of the last 1000."""
+        return [] if self._link is None else list(self._link.delays)
 
     @property
     def delay_sample(self) -> int:
@@ -569,13 +579,13 @@ class RemoteEnhancer:
         `switches` : changes between them; `late_blocks` : answers that came when their time was over;
         `connections`, `reconnects`, `streams` : made with the server; those of them after the first; begun anew;
         `answers`, `pictures_sent`, `bytes_up`, `bytes_down` : without the framing of websocket, TLS and TCP;
-        `answer_ms_mean`, `answer_ms_max` : from sending a block to its answer, of the last 1000;
+        `answer_mean_ms`, `answer_max_ms` : from sending a block to its answer, of the last 1000 (`answer_times`);
         `spare_ms` : by how much the latest of the last 1000 that were heard was too early: what `buffer_ms` could be less.
         """
         link, playout, rate = self._link, self._playout, self.rate
         assert link is not None
         here, server = playout.samples
-        delays, margins = list(link.delays), list(playout.margins)
+        delays, margins = self.answer_times, list(playout.margins)
         return {
             **self._local.stats,
             **self._repairs,
@@ -586,8 +596,8 @@ class RemoteEnhancer:
             "late_blocks": self._late,
             **link.counts,
             "reconnects": max(0, link.counts["connections"] - 1),
-            "answer_ms_mean": 1e3 * sum(delays) / len(delays) if delays else 0.0,
-            "answer_ms_max": 1e3 * max(delays, default=0.0),
+            "answer_mean_ms": 1e3 * sum(delays) / len(delays) if delays else 0.0,
+            "answer_max_ms": 1e3 * max(delays, default=0.0),
             "spare_ms": 1e3 * min(margins, default=0) / rate,
         }
 

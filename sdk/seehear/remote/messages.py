@@ -29,6 +29,9 @@ SOUND_FORMS = ("int16", "opus")
 #: What is shown to the server, none of it included.
 PICTURE_FORMS = ("none", "jpeg", "mouth", "landmarks")
 
+#: What a device hears where the server is late or gone.
+FALLBACKS = {"local": "what the net here makes of it", "untouched": "the sound as it came"}
+
 #: Code of an `Error` -> close code of the websocket, and what it means. After an error the connection is closed.
 ERRORS: Mapping[str, tuple[int, str]] = {
     "version": (1008, "another version of the protocol is spoken here"),
