@@ -19,15 +19,17 @@ pytest.importorskip("uvicorn")
 from samples.giving import serving
 
 from seehear.samples import client
+from seehear.server import sample_store
 from seehear.server.sample_store import SampleStore
 
 
 @pytest.fixture(scope="session", autouse=True)
 def directly() -> Iterator[None]:
-    """No proxy between the tests and this computer, and no waiting for a server that is gone."""
+    """No proxy between the tests and this computer, no waiting for a server that is gone, or for a disk."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("no_proxy", "*")
         patch.setattr(client, "_PAUSE", 0.01)
+        patch.setattr(sample_store, "_PRAGMAS", [*sample_store._PRAGMAS, "synchronous = OFF"])
         yield
 
 

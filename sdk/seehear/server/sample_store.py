@@ -49,6 +49,8 @@ SCHEMA_VERSION = 1
 _ABANDONED = 7
 # how often a transaction that lost against others is done again, and for how many seconds it waits for them
 _TRIES, _PATIENCE = 20, 10
+# of SQLite: what is deleted is overwritten; what is committed outlives a power cut
+_PRAGMAS = ["foreign_keys = ON", "secure_delete = ON", "synchronous = FULL"]
 # SQLSTATE of PostgreSQL for what lost: serialisation, deadlock
 _LOST = ("40001", "40P01")
 
@@ -220,23 +222,28 @@ class SampleStore:
             raise Refusal("unknown", f"expected one of the files {', '.join(FILES)}")
         with _available():
             row, files = self._do(lambda connection: self._known(connection, id, self._owner(device)))
-            size, sha256 = next((size, sha256) for each, size, sha256 in files if each == name)
+            size = next(size for each, size, _ in files if each == name)
             if row.state == "complete":
                 raise Refusal("offset", "the sample is complete")
             if total != size:
                 raise Refusal("format", f"{name}: expected a file of {size} bytes, got one of {total}")
             path = self._uploads / id
             path.mkdir(mode=0o700, exist_ok=True)
-            with _lock(path) as there:
-                # whoever deletes it writes that down, then takes the folder: so nothing comes into one that it has left
-                state = self._do(lambda connection: self._known(connection, id, self._owner(device)))[0].state
-                have = self._have(id, name, size)
-                if state == "complete" or not there or begin != have or have == size:
-                    with suppress(OSError):
-                        path.rmdir()
-                    raise Refusal("offset", f"{name}: expected to go on at {have}, got {begin}")
-                _open_part(path / f"{FILES[name]}.part", os.O_CREAT)
-            return Part(self, id, name, begin, size, sha256)
+            try:
+                with _lock(path) as there:
+                    # whoever deletes it writes that down, then takes the folder: nothing comes into one that it has left
+                    state = self._do(lambda connection: self._known(connection, id, self._owner(device)))[
+                        0
+                    ].state
+                    have = self._have(id, name, size)
+                    if state == "complete" or not there or begin != have or have == size:
+                        raise Refusal("offset", f"{name}: expected to go on at {have}, got {begin}")
+                    _open_part(path / f"{FILES[name]}.part", os.O_CREAT)
+                return Part(self, id, name, begin, size)
+            except Refusal:
+                with suppress(OSError):  # where it has nothing in it
+                    path.rmdir()
+                raise
 
     def delete(self, device: str | None, id: str) -> None:
         """Delete a sample for good, rows and files; what is left says that there was one of that id.
@@ -302,7 +309,7 @@ class SampleStore:
                 if state == "deleted" or (state is None and each in ids[self._uploads]):
                     self._remove(each)
                 elif state == "uploading":
-                    with self._held(each):
+                    with self._held(each), suppress(Refusal):  # the device will hear of it
                         self._settle(each)
             strange = len(set(ids[self.folder]) - states.keys())
             if strange:
@@ -424,7 +431,10 @@ class SampleStore:
         yield None
 
     def _settle(self, id: str) -> None:
-        """Make a sample of what is whole: first the folder gets its name, then the row says so. The folder is held."""
+        """Make a sample of what is whole: first the folder gets its name, then the row says so. The folder is held.
+
+        Refusal "sha256" where a file is not what was told of.
+        """
         final, part = self.folder / id, self._uploads / id
 
         def complete(connection: sql.Connection) -> bool:
@@ -435,10 +445,12 @@ class SampleStore:
             return row is not None and row.state == "complete"
 
         if not final.is_dir():
-            if not all((part / file).exists() for file in FILES.values()):
-                return
             row = self._do(lambda connection: self._row(connection, id, None))
             if row is None or row.state != "uploading":
+                return
+            for name, each in json.loads(row.told)["files"].items():
+                _end(name, part / FILES[name], each["bytes"], each["sha256"])
+            if not all((part / file).exists() for file in FILES.values()):
                 return
             told = {**json.loads(row.told), "sample": id, "talker": row.talker}
             text = json.dumps(told, indent=1, ensure_ascii=False).encode()
@@ -472,15 +484,8 @@ class Part:
     """What comes of a file; made by `SampleStore.receive`. Nobody waits for it: whoever else sends the same file goes on
     where this one is, and this one ends."""
 
-    def __init__(self, store: SampleStore, id: str, name: str, at: int, size: int, sha256: str) -> None:
-        self._store, self._id, self._name, self._at, self._size, self._sha256 = (
-            store,
-            id,
-            name,
-            at,
-            size,
-            sha256,
-        )
+    def __init__(self, store: SampleStore, id: str, name: str, at: int, size: int) -> None:
+        self._store, self._id, self._name, self._at, self._size = store, id, name, at, size
         self._folder = store._uploads / id
         self._path = self._folder / f"{FILES[name]}.part"
 
@@ -514,21 +519,24 @@ class Part:
                     written = file.write(rest) or 0
                     self._at += written
                     rest = rest[written:]
-                if not self.left:
-                    self._end(file)
             if not self.left:
                 self._store._settle(self._id)
 
-    def _end(self, file: Any) -> None:
-        file.seek(0)
-        digest = hashlib.sha256()
+
+def _end(name: str, path: Path, size: int, sha256: str) -> None:
+    """Give a file its name, if all of it is there and is what was told of; it begins anew if it is not."""
+    part = path.with_name(f"{path.name}.part")
+    if path.exists() or not part.exists() or part.stat().st_size < size:
+        return
+    digest = hashlib.sha256()
+    with part.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-        if digest.hexdigest() != self._sha256:
-            self._path.unlink()
-            raise Refusal("sha256", f"{self._name}: is not what was told of (sha256): send it anew")
         os.fsync(file.fileno())
-        os.rename(self._path, self._path.with_suffix(""))
+    if digest.hexdigest() != sha256:
+        part.unlink()
+        raise Refusal("sha256", f"{name}: is not what was told of (sha256): send it anew")
+    os.rename(part, path)
 
 
 def _engine(database: str) -> sql.Engine:
@@ -558,7 +566,7 @@ def _engine(database: str) -> sql.Engine:
 
 def _pragmas(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # transactions begin where we say so, not where the driver thinks
-    for pragma in ("foreign_keys = ON", "secure_delete = ON", "synchronous = FULL"):
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
 
