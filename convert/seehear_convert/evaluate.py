@@ -2,7 +2,8 @@
 
 Conditions: ``noisy`` (pass-through), ``audio`` (first network alone), ``av``, and the controls ``shuffled`` (the face of
 another talker) and ``static`` (one still picture, kept alive by a jitter of .05 pixel). A gain that the controls share
-is not due to lips. How well the lip mask tells when its talker speaks is measured beside them, by the pictures alone.
+is not due to lips. How well the lip mask tells when its talker speaks is measured beside them, by the pictures alone, and
+how well `Enhancer.agreement` tells the right face from the controls.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from .data.mixtures import BroadMask
 F32 = NDArray[np.float32]
 METRICS = ("pesq", "stoi", "estoi", "si_sdr")
 CONDITIONS = ("noisy", "audio", "av", "shuffled", "static")
+AGREEMENT_S = (2, 5, 10)  # seconds after which `Enhancer.agreement` is noted
 Chosen = Callable[[dict[str, Any]], bool]
 
 
@@ -178,17 +180,22 @@ def heard(at: int, condition: str, on_hop: Callable[[Any], None] | None = None) 
 def _work(job: tuple[int, str]) -> dict[str, Any]:
     at, condition = job
     masks: list[float] = []
+    agreements: list[float] = []
     states: set[str] = set()
 
     def look(enhancer: Any) -> None:
         masks.append(float(enhancer.scheduler.ibm.mean()))
+        agreements.append(enhancer.agreement)
         states.add(enhancer.face_state)
 
     _, clean, out = heard(at, condition, look)
     result = {"at": at, "condition": condition, "lips": float("nan")} | scores(clean, out)
+    result |= dict.fromkeys((f"agreement_{s}s" for s in AGREEMENT_S), float("nan"))
     if states - {"none"}:
         profile = dsp.PROFILES[_state["enhancer"].bundle.manifest["profile"]["name"]]
         result["lips"] = lip_area(np.array(masks, np.float32), clean, profile)
+        hops = {s: s * profile.rate // profile.hop for s in AGREEMENT_S}
+        result |= {f"agreement_{s}s": agreements[n - 1] for s, n in hops.items() if n <= len(agreements)}
     return result
 
 
@@ -380,6 +387,7 @@ def report(results: list[dict[str, Any]]) -> str:
     )
     lines += _means(results, conditions, "By SNR", {f"{s:g} dB": _subset(snr=s) for s in snrs})
     lines += _lips(results, [c for c in conditions if c not in ("noisy", "audio")], groups)
+    lines += _agreements(results, [c for c in ("shuffled", "static") if c in conditions], groups)
     if "audio" not in conditions:
         return "\n".join(lines).strip() + "\n"
     lines += ["", "**Paired differences**, mean [95 % interval]", ""]
@@ -429,6 +437,44 @@ def _lips(results: list[dict[str, Any]], conditions: list[str], groups: list[str
         *head,
         f"| | talkers | mixtures | {' | '.join(conditions)} |",
         "|---|---|---|" + "---|" * len(conditions),
+        *rows,
+    ]
+
+
+def _agreements(results: list[dict[str, Any]], controls: list[str], groups: list[str]) -> list[str]:
+    """Table of how well the agreement tells the right face from the controls, after each of `AGREEMENT_S` that is reached."""
+
+    def values(group: str, condition: str, key: str) -> NDArray[np.float64]:
+        found = [
+            r.get(key, float("nan")) for r in results if r["group"] == group and r["condition"] == condition
+        ]
+        return np.array([v for v in found if np.isfinite(v)], np.float64)
+
+    rows = []
+    for group in groups:
+        for seconds in AGREEMENT_S:
+            key = f"agreement_{seconds}s"
+            right = values(group, "av", key)
+            wrong = [values(group, control, key) for control in controls]
+            if not len(right) or not any(map(len, wrong)):
+                continue
+            areas = [
+                area_under_curve(np.concatenate([right, w]), np.arange(len(right) + len(w)) < len(right))
+                for w in wrong
+            ]
+            cells = [
+                f"{np.median(right):+.2f}",
+                *(f"{np.median(w):+.2f}, {a:.2f}" for w, a in zip(wrong, areas, strict=True)),
+            ]
+            rows.append(f"| {group}, {seconds} s | {len(right)} | {' | '.join(cells)} |")
+    if not rows:
+        return []
+    return [
+        "",
+        "**Agreement of lips and sound**, median; of the controls also the area under the curve that tells av from them",
+        "",
+        f"| after | n | av | {' | '.join(controls)} |",
+        "|---|---|---|" + "---|" * len(controls),
         *rows,
     ]
 

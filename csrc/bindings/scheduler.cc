@@ -146,6 +146,7 @@ py::array FaceValues(const py::object& self) {
 void BindScheduler(py::module_& m) {
   py::class_<PyFace>(m, "Face")
       .def_property_readonly("state", [](const PyFace& self) { return self.path->state().name(); })
+      .def_property_readonly("agreement", [](const PyFace& self) { return self.path->agreement(); })
       .def_property_readonly("ibm", &FaceValues<&FacePath::ibm>)
       .def_property_readonly("gate", &FaceValues<&FacePath::gate>)
       .def_property_readonly("mask", &FaceValues<&FacePath::mask>);

@@ -39,6 +39,7 @@ Status FacePath::PrepareSight(const SchedulerConfig& config, Vector<Graph>* grap
   SEEHEAR_RETURN_IF_ERROR(state_.Prepare(visual));
   SEEHEAR_RETURN_IF_ERROR(aligner_.Prepare(visual.masks_per_image, bands));
   SEEHEAR_RETURN_IF_ERROR(CheckVisualRate(config.frame, visual));
+  agreement_.Prepare(config.frame.rate / config.frame.hop);
   SEEHEAR_RETURN_IF_ERROR(lip_features_.Prepare(visual.mean, visual.std_dev, visual.clip));
   const NetInput lips = {"lips", lip_values_, LipFeatures::kSize};
   SEEHEAR_RETURN_IF_ERROR(lip_net_.Prepare(config.lips, &lips, 1, graphs));
@@ -65,6 +66,7 @@ void FacePath::Reset() noexcept {
   gate_net_.Reset();
   aligner_.Reset();
   fusion_.Reset();
+  agreement_.Reset();
   std::fill(ibm_.begin(), ibm_.end(), 1.0f);
   std::fill(gate_.begin(), gate_.end(), 0.0f);
   std::fill(mask_.begin(), mask_.end(), 1.0f);
@@ -142,6 +144,7 @@ void FacePath::Fuse(uint64_t hop, const Invoke& invoke, Counters* counters) noex
   const float* lip_mask = sees_ ? aligner_.At(hop) : nullptr;
   const bool was_open = fusion_.open();
   fusion_.Step(lip_mask != nullptr);
+  if (lip_mask == nullptr) agreement_.Reset();
   if (fusion_.open() && sound_->ok()) {
     if (lip_mask != nullptr) std::memcpy(ibm_.data(), lip_mask, bands * sizeof(float));
     for (int b = 0; b < bands; ++b) product_[b] = ibm_[b] * irm[b];
@@ -149,6 +152,7 @@ void FacePath::Fuse(uint64_t hop, const Invoke& invoke, Counters* counters) noex
       counters->Add(Counter::kGateRuns);
       for (int b = 0; b < bands; ++b) gate_[b] = Clamp(gate_weight_[b], 0.0f, 1.0f);
       fusion_.Fuse(irm, gate_mask_, gate_.data(), mask_.data());
+      if (lip_mask != nullptr) agreement_.Hear(ibm_.data(), mask_.data(), bands);
       return;
     }
     counters->Add(Counter::kGateFailures);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/counters.h"
+#include "enhance/agreement.h"
 #include "enhance/fed_net.h"
 #include "enhance/scheduler_config.h"
 #include "enhance/sound_path.h"
@@ -32,10 +33,11 @@ class FacePath {
   void Yield(const FacePath& other) noexcept;
 
   const FaceState& state() const { return state_; }
-  float ramp() const { return fusion_.ramp(); }       // 0 closed .. 1 open
-  const float* ibm() const { return ibm_.data(); }    // 1 while the gate is closed
-  const float* gate() const { return gate_.data(); }  // ramp included; 0 while closed
-  const float* mask() const { return mask_.data(); }  // before floor and strength
+  float ramp() const { return fusion_.ramp(); }           // 0 closed .. 1 open
+  const float* ibm() const { return ibm_.data(); }        // 1 while the gate is closed
+  const float* gate() const { return gate_.data(); }      // ramp included; 0 while closed
+  const float* mask() const { return mask_.data(); }      // before floor and strength
+  float agreement() const { return agreement_.value(); }  // of lips and sound; any thread
 
  private:
   Status PrepareSight(const SchedulerConfig& config, Vector<Graph>* graphs);
@@ -52,6 +54,7 @@ class FacePath {
   FedNet lip_net_, gate_net_;
   MaskAligner aligner_;
   MaskFusion fusion_;
+  Agreement agreement_;
   const float* lip_masks_ = nullptr;
   const float* gate_weight_ = nullptr;
   const float* gate_mask_ = nullptr;

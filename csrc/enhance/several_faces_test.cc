@@ -88,6 +88,19 @@ TEST(TheOthersLipsAreEvidenceAgainstABandThatTheseCannotSound) {
   }
 }
 
+TEST(EveryFaceHasAnAgreementOfItsOwnWhileItIsInSight) {
+  Fixture f(2);
+  f.Run(160, 1);
+  const float first = f.scheduler.face(0).agreement();
+  CHECK(first != 0.0f && f.scheduler.face(1).agreement() == 0.0f);
+  f.Run(40, 2);  // the first one has gone
+  CHECK(f.scheduler.face(0).agreement() == 0.0f && f.scheduler.face(1).agreement() == 0.0f);
+  f.Run(120, 2);
+  CHECK(f.scheduler.face(1).agreement() != 0.0f);
+  f.scheduler.Reset();
+  CHECK(f.scheduler.face(1).agreement() == 0.0f);
+}
+
 TEST(WhoIsNotSelectedIsMissingFromTheJointTrack) {
   Fixture f(2);
   CHECK(f.scheduler.set_selected(2));

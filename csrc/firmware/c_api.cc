@@ -185,6 +185,8 @@ int seehear_see(seehear_t* s, const float* landmarks, double t) { return s->core
 
 const char* seehear_face_state(const seehear_t* s) { return s->core.face().state().name(); }
 
+float seehear_agreement(const seehear_t* s) { return s->core.face().agreement(); }
+
 int seehear_set_strength(seehear_t* s, float strength) { return s->core.set_strength(strength); }
 
 int seehear_set_floor_db(seehear_t* s, float floor_db) { return s->core.set_floor_db(floor_db); }

@@ -23,7 +23,7 @@
  * | one for the sound                     | process, process_int16, flush, reset, mask, set_invoke, all of a stream |
  * | the same, from inside an invoke       | run_int8, tensor                                                        |
  * | one for the images, beside the sound  | see                                                                     |
- * | any, beside both                      | now, face_state, counter, set_strength, set_floor_db,                   |
+ * | any, beside both                      | now, face_state, agreement, counter, set_strength, set_floor_db,        |
  * |                                       | set_visual_delay_ms, rate, hop, latency, bands, has_vision, used_memory,|
  * |                                       | needed_memory, counter_count, counter_name, graph_count, graph_name     |
  * | one, before all others                | init, stream_init; each may run beside those of other memories          |
@@ -150,6 +150,10 @@ int seehear_see(seehear_t* s, const float* landmarks, double t);
 
 /* "none", "seen", "no_face", "frozen" or "late". */
 const char* seehear_face_state(const seehear_t* s);
+
+/* How well the lips and the sound of the last seconds go together, -1 to 1: a correlation, 0 in the first
+ * second of a face and without one. From 0.4 on, after 5 s, the picture very likely belongs to the sound. */
+float seehear_agreement(const seehear_t* s);
 
 /* --- settings: 0 if out of range, and nothing changes
  * ------------------------------------------------------------------ */

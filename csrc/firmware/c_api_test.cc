@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <cmath>
 #include <cstring>
 #include <memory>
 
@@ -47,6 +48,9 @@ TEST(TheTestsOwnModelRuns) {
   }
   CHECK(std::strcmp(seehear_face_state(tried.handle), "seen") == 0);
   CHECK(seehear_counter(tried.handle, "gate_runs") > 400);
+  CHECK(std::abs(seehear_agreement(tried.handle)) <= 1.0f);
+  seehear_reset(tried.handle);
+  CHECK(seehear_agreement(tried.handle) == 0.0f);
 }
 
 TEST(EveryRefusalHasAReason) {

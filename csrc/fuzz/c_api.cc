@@ -2,6 +2,7 @@
 #include "firmware/c_api.h"
 
 #include <climits>
+#include <cmath>
 #include <memory>
 #include <string>
 
@@ -113,6 +114,7 @@ struct Session {
     const int8_t* tensor = seehear_tensor(s, input.Take<int8_t>(), Name("x").c_str(), &size);
     Promise((tensor == nullptr) == (size == 0), "a tensor has a size");
     Promise(seehear_now(s) >= 0 && std::strlen(seehear_face_state(s)) > 0, "there is always an answer");
+    Promise(std::abs(seehear_agreement(s)) <= 1.001f, "the agreement is a correlation");
     seehear_run_int8(s, input.Take<int8_t>());
   }
 

@@ -194,6 +194,10 @@ class Face:
         """``none``, ``seen``, ``no_face``, ``frozen`` or ``late``."""
 
     @property
+    def agreement(self) -> float:
+        """Running correlation of lips and sound, -1..1; 0 in the first second of a face and without one."""
+
+    @property
     def ibm(self) -> _F32:
         """Mask of the lip net; 1 while the gate is closed."""
 

@@ -739,6 +739,21 @@ class Enhancer:
         return [float(self._scheduler.face(face).gate.mean()) for face in range(self.faces)]
 
     @property
+    def agreement(self) -> float:
+        """How well lips and sound of the first face go together, -1..1: the correlation, over the last 8 s, of how much the lip
+        mask lets through with how much the mask of the talker does. 0 in the first second of a face and without one.
+
+        0.4 or more after 5 s: the picture very likely belongs to the sound; below 0.1 it likely does not (docs/architecture.md).
+        It changes nothing that is heard.
+        """
+        return self.agreements[0]
+
+    @property
+    def agreements(self) -> list[float]:
+        """`agreement` of every face."""
+        return [float(self._scheduler.face(face).agreement) for face in range(self.faces)]
+
+    @property
     def face_state(self) -> str:
         """State of the first face: none, seen, no_face, frozen or late (E7)."""
         return self.face_states[0]

@@ -58,6 +58,16 @@ def test_a_lip_mask_that_follows_the_voice_is_told_from_one_that_does_not() -> N
     assert evaluate.area_under_curve(np.array([1.0, 1.0, 2.0]), np.array([False, True, True])) == 0.75
 
 
+def test_the_report_tells_how_well_the_agreement_tells_faces_apart() -> None:
+    rows = [r | {"condition": c} for r in results() if r["condition"] == "av" for c in ("av", "static")]
+    assert "Agreement" not in evaluate.report(rows)
+    for n, r in enumerate(rows):
+        r["agreement_2s"] = 0.5 if r["condition"] == "av" else 0.1 if n % 4 == 1 else 0.7
+        r["agreement_5s"] = float("nan")  # a clip of 4 s
+    text = evaluate.report(rows)
+    assert "| seen, 2 s | 12 | +0.50 | +0.40, 0.50 |" in text and "seen, 5 s" not in text
+
+
 def test_the_report_tells_what_lips_say_of_the_voice_by_group() -> None:
     rows = results()
     assert "voice detector" not in evaluate.report(rows)

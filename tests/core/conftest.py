@@ -38,7 +38,9 @@ def run() -> Callable[..., dict[str, Any]]:
 
     def feed(scheduler: _core.HopScheduler, x: np.ndarray, images: list[reference.Image]) -> dict[str, Any]:
         hop, waiting = scheduler.hop, list(images)
-        made: dict[str, list[Any]] = {k: [] for k in ("out", "irm", "ibm", "gate", "mask", "state")}
+        made: dict[str, list[Any]] = {
+            k: [] for k in ("out", "irm", "ibm", "gate", "mask", "agreement", "state")
+        }
         for n in range(len(x) // hop):
             while waiting and waiting[0][0] <= scheduler.now:
                 t, points = waiting.pop(0)
@@ -50,7 +52,8 @@ def run() -> Callable[..., dict[str, Any]]:
                 made[name].append(getattr(scheduler, name).copy())
             for name in ("ibm", "gate"):
                 made[name].append(getattr(scheduler.face(0), name).copy())
-            made["state"].append(scheduler.face(0).state)
+            for name in ("agreement", "state"):
+                made[name].append(getattr(scheduler.face(0), name))
         return {
             k: v if k == "state" else np.concatenate(v) if k == "out" else np.array(v)
             for k, v in made.items()

@@ -33,7 +33,7 @@ def golden() -> dict[str, Any]:
 def check(golden: dict[str, Any], made: dict[str, Any]) -> None:
     assert list(golden["states"]) == made["state"]
     assert np.abs(golden["out"] - made["out"][:: make_golden.EVERY]).max() <= 1e-5
-    for name in ("irm", "ibm", "gate", "mask"):
+    for name in ("irm", "ibm", "gate", "mask", "agreement"):
         assert np.abs(golden[name] - made[name][:: make_golden.EVERY]).max() <= 1e-5, name
 
 

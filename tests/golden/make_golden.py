@@ -23,7 +23,7 @@ EVERY = 7  # of the hops of masks, and of the samples, one in so many is kept
 def main() -> None:
     config = reference.manifest()
     weights = reference.weights(config)
-    x, images = reference.scene()
+    x, images = reference.scene(4.5)  # the last face stays for two seconds
     made = reference.Reference(config, weights).run(x, images)
     no_face = np.full((50, 2), np.nan, np.float32)
     np.savez_compressed(
@@ -36,7 +36,7 @@ def main() -> None:
         out=made["out"][::EVERY].astype(np.float32),
         **{
             name: made[name][::EVERY].astype(np.float32)
-            for name in ("features", "irm", "ibm", "gate", "mask")
+            for name in ("features", "irm", "ibm", "gate", "mask", "agreement")
         },
         **{f"w/{g}/{k}": v.astype(np.float16) for g, tensors in weights.items() for k, v in tensors.items()},
     )

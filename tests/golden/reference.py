@@ -195,6 +195,26 @@ class FaceLogic:
             self.state, self.good_run = "late", 0
 
 
+class Agreement:
+    """Running correlation of two means (docs/architecture.md), in double precision."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate, self.hops = rate, 0
+        self.mean, self.moments = np.zeros(2), np.zeros((2, 2))
+
+    def hear(self, lips: np.ndarray, mask: np.ndarray) -> float:
+        self.hops += 1
+        counted = self.hops - self.rate // 2
+        if counted > 0:
+            k = 1 / min(counted, 8 * self.rate)
+            off = np.array([lips.mean(), mask.mean()]) - self.mean
+            self.mean += k * off
+            self.moments += k * ((1 - k) * np.outer(off, off) - self.moments)
+        if self.hops < self.rate:
+            return 0.0
+        return float(self.moments[0, 1] / np.sqrt(np.prod(np.diag(self.moments) + 1e-3)))
+
+
 class Reference:
     """`run` gives what the core must give for a signal and a list of images (t, landmarks or None), oldest first."""
 
@@ -222,7 +242,8 @@ class Reference:
         ages: list[float] = []
         masks: np.ndarray | None = None
         ramp, ibm = 0, np.ones(len(edges) - 1)
-        result: dict[str, list[Any]] = {k: [] for k in ("irm", "ibm", "gate", "mask", "state")}
+        agreement = Agreement(profile.rate // profile.hop)
+        result: dict[str, list[Any]] = {k: [] for k in ("irm", "ibm", "gate", "mask", "agreement", "state")}
         for n, feature in enumerate(features):
             now = (n + 1) * profile.hop / profile.rate
             if n % per_image == 0:
@@ -254,11 +275,14 @@ class Reference:
             else:
                 gate_net = Net("gate", self.weights)
                 ibm, gate, mask = np.ones_like(irm), np.zeros_like(irm), irm
+            if masks is None:
+                agreement = Agreement(agreement.rate)
             for key, value in {
                 "irm": irm,
                 "ibm": ibm,
                 "gate": gate,
                 "mask": mask,
+                "agreement": agreement.hear(ibm, mask) if masks is not None else 0.0,
                 "state": face.state,
             }.items():
                 result[key].append(value)

@@ -53,6 +53,25 @@ def test_a_face_alone_in_sight_is_heard_as_ever(
     assert np.array_equal(rows[0], run(Enhancer.load(model), noisy, {}, rows=False))  # by sound alone
 
 
+def test_every_face_tells_whether_its_lips_go_with_the_sound_however_it_is_cut(
+    model: Bundle, noisy: np.ndarray, landmarks: Landmarks
+) -> None:
+    enhancer = Enhancer.load(model, faces=2)
+    assert enhancer.agreements == [0, 0]
+    run(enhancer, noisy, {1: landmarks})
+    first, second = enhancer.agreements
+    assert first == enhancer.agreement == 0 and 0 < abs(second) <= 1
+    images = [(i / 25, landmarks(i / 25)) for i in range(int(len(noisy) / 640))]
+    found = []
+    for block in (None, 160):
+        one = Enhancer.load(model, block=block)
+        one.enhance(noisy, 16000, images, on_hop=lambda e: found.append(e.agreement))
+        one.reset()
+        assert one.agreement == 0
+    half = len(found) // 2
+    assert found[:half] == found[half:] and not any(found[:100]) and any(found[100:half])
+
+
 def test_two_talkers_get_two_tracks_and_the_selected_ones_the_joint_track(
     model: Bundle, noisy: np.ndarray, landmarks: Landmarks
 ) -> None:

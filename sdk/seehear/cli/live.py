@@ -220,7 +220,7 @@ def _table(stats: dict[str, Any]) -> Any:
         "camera": "none"
         if camera is None
         else f"{camera['name']}, {camera['state']}, {camera['images']} pictures",
-        "face": f"{stats['face']}, gate {stats['gate']:.2f}",
+        "face": f"{stats['face']}, gate {stats['gate']:.2f}, agreement with the sound {stats['agreement']:+.2f}",
         "delay": f"{stats['mouth_to_ear_ms']:.1f} ms mouth to ear, {stats['algorithm_ms']:.1f} of them the method's",
         "drift": f"{stats['drift_ppm']:+.1f} ppm, margin {stats['margin_ms']:.1f} ms",
         "lost": f"{stats['overruns']} overruns, {stats['underruns']} underruns, {stats['late_hops']} late hops, "

@@ -529,7 +529,7 @@ class LiveEnhancer:
         `mouth_to_ear_ms`, from sound to sound as far as the devices say what they add, and `algorithm_ms`, the share of the
         method; with a server what is `heard`, and of `server` its state ("connected", "away", "refused") and `added_ms`, its
         share; `timings`, p50, p99, max and count in ms of each stage (vision: of the last 250 pictures; `image_age`: from
-        exposure until the landmarks came); face and gate; what the devices are.
+        exposure until the landmarks came); face, gate and agreement; what the devices are.
         """
         enhancer, path = self.enhancer, getattr(self, "path", None)
         if enhancer is None or path is None:
@@ -564,6 +564,7 @@ class LiveEnhancer:
             "algorithm_ms": round(1e3 * algorithm, 2),
             "mouth_to_ear_ms": round(1e3 * (algorithm + added + own + inside + outside), 2),
             "gate": round(enhancer.gate, 4),
+            "agreement": round(enhancer.agreement, 4),
             "face": enhancer.face_state,
             "visual_delay_ms": enhancer.visual_delay_ms,
             "prompt": None if self.prompts is None else self.prompts.shown,

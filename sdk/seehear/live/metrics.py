@@ -98,6 +98,7 @@ _HELP = {
     "algorithm_ms": "Delay of the method, sound to sound.",
     "mouth_to_ear_ms": "Delay of everything, as far as the devices say what they add.",
     "gate": "Mean gate: 0, sound alone; 1, image and sound together.",
+    "agreement": "Correlation of lips and sound, -1 to 1; 0 in the first second of a face and without one.",
     "visual_delay_ms": "Age at which images are used.",
     "prompt_shown": "1 while a face is asked for.",
     "recording": "1 while sound and pictures are kept, with consent.",

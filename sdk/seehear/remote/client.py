@@ -567,6 +567,11 @@ class RemoteEnhancer:
         return self._gate if self._playout.heard else self._local.gate
 
     @property
+    def agreement(self) -> float:
+        """`Enhancer.agreement` of the local net, which sees what it is shown as landmarks; 0 where it does not run."""
+        return self._local.agreement
+
+    @property
     def face_state(self) -> str:
         """State of the first face, of what is heard; see `Enhancer.face_state`."""
         return self._face if self._playout.heard else self._local.face_state
