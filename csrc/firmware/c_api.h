@@ -152,7 +152,8 @@ int seehear_see(seehear_t* s, const float* landmarks, double t);
 const char* seehear_face_state(const seehear_t* s);
 
 /* How well the lips and the sound of the last seconds go together, -1 to 1: a correlation, 0 in the first
- * second of a face and without one. From 0.4 on, after 5 s, the picture very likely belongs to the sound. */
+ * second of a face and without one. 0.4 or more after 10 s: the picture very likely belongs to the sound;
+ * below 0.1 after 5 s: it does not. */
 float seehear_agreement(const seehear_t* s);
 
 /* --- settings: 0 if out of range, and nothing changes

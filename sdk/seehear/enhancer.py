@@ -743,8 +743,8 @@ class Enhancer:
         """How well lips and sound of the first face go together, -1..1: the correlation, over the last 8 s, of how much the lip
         mask lets through with how much the mask of the talker does. 0 in the first second of a face and without one.
 
-        0.4 or more after 5 s: the picture very likely belongs to the sound; below 0.1 it likely does not (docs/architecture.md).
-        It changes nothing that is heard.
+        0.4 or more after 10 s: the picture very likely belongs to the sound; below 0.1 after 5 s: it does not
+        (docs/architecture.md says how likely). It changes nothing that is heard.
         """
         return self.agreements[0]
 
