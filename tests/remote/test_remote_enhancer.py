@@ -22,10 +22,12 @@ pytest.importorskip("websockets")
 
 from remote.elsewhere import Cable, Scripted, keeping_up, kinds, scripted, waits
 from server.serving import BLOCK, Served, expected, face, noise, serving
+from server.test_tokens import certificate
 
 import seehear
 from seehear import Enhancer, RemoteEnhancer
-from seehear.errors import InputError, MissingExtraError, StateError
+from seehear.errors import InputError, MissingExtraError, RemoteError, StateError
+from seehear.remote.address import health
 from seehear.remote.messages import Answer, Drain, Error, Hello, Landmarks, Welcome, pack
 from seehear.server.devices import Devices
 
@@ -123,9 +125,54 @@ def test_landmarks_are_seen_there_and_here(served: Served) -> None:
         assert 25 * len(pack(Landmarks(0, face(0)))) <= up < 25 * 162 + 1000
         assert not remote.see_landmarks(None, 1.0)
         with pytest.raises(
-            InputError, match=r"^see_mouth: expected picture='mouth' or 'landmarks' in `connect`, got 'none'$"
+            InputError, match=r"^see_mouth: expected picture='landmarks' or 'none' or 'mouth'"
         ):
-            connected(served.url).see_mouth(np.zeros((64, 64), np.uint8), 0.0)
+            connected(served.url, picture="jpeg").see_mouth(np.zeros((64, 64), np.uint8), 0.0)
+
+
+def test_a_face_is_found_here_or_there() -> None:
+    pytest.importorskip("cv2")
+    pytest.importorskip("ai_edge_litert")
+    data = pytest.importorskip("skimage").data
+    portrait, sound = data.astronaut()[:300, 100:400], noise(1, 12)
+    with serving("--workers", "1", "--speed", "1000") as served:
+        for picture in ("landmarks", "jpeg"):
+            with connected(served.url, picture=picture) as remote:
+                remote.warm_up()
+                for n, at in enumerate(range(0, len(sound), BLOCK)):
+                    if n % 4 == 0:
+                        assert remote.see(np.roll(portrait, n, axis=1), at / 16000)
+                    keeping_up(remote, sound[at : at + BLOCK])
+                assert remote.heard == "server" and remote.stats["pictures_sent"] > 5
+                waits(
+                    lambda remote=remote: (
+                        keeping_up(remote, sound[:BLOCK]).size and remote.face_state != "none"
+                    )
+                )  # type: ignore
+                assert (remote.stats["images"] > 0) == (picture == "landmarks")
+
+
+def test_what_is_seen_stays_here_where_nothing_is_to_be_shown(served: Served) -> None:
+    with connected(served.url) as remote:
+        keeping_up(remote, noise(0.1))
+        assert remote.see_landmarks(face(1), 0.1)
+        assert remote.stats["images"] == 1 and remote.stats["pictures_sent"] == 0
+
+
+def test_the_server_is_known_by_its_certificate(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    with serving(
+        "--workers", "1", "--speed", "1000", "--certificate", str(cert), "--certificate-key", str(key)
+    ) as served:
+        sound = noise(0.2)
+        with connected(served.url, certificate=cert) as remote:
+            assert np.array_equal(keeping_up(remote, sound), delayed(sound, remote))
+        assert health(served.url, cert)["status"] == "well"
+        with RemoteEnhancer.connect(served.url) as remote:
+            waits(lambda: bool(remote.events))
+            assert not remote.connected and "certificate verify failed" in remote.events[0].reason
+        with pytest.raises(RemoteError, match="certificate verify failed"):
+            health(served.url)
 
 
 def test_settings_are_heard_there_and_here(served: Served) -> None:
@@ -256,9 +303,11 @@ def test_a_server_that_dies_for_good_costs_no_sample() -> None:
         assert remote.heard == "local"
 
 
-def test_a_token_that_is_none_is_refused_for_good_and_said_once(tmp_path: Path) -> None:
+def test_a_token_that_is_none_is_refused_for_good_and_said_once_but_a_used_quota_is_not(
+    tmp_path: Path,
+) -> None:
     tokens = tmp_path / "tokens.json"
-    token = Devices(tokens).add("kitchen")
+    token = Devices(tokens).add("kitchen", streams=1)
     with serving("--workers", "1", "--tokens", str(tokens)) as served:
         with RemoteEnhancer.connect(served.url, token="wrong") as remote:
             assert not remote.wait(30)
@@ -266,20 +315,9 @@ def test_a_token_that_is_none_is_refused_for_good_and_said_once(tmp_path: Path) 
             assert kinds(remote) == ["server_refused"]
             remote.process(noise(0.5))
             assert kinds(remote) == ["server_refused"] and remote.stats["connections"] == 0
-        with connected(served.url, token=token) as remote:
-            assert keeping_up(remote, noise(0.1)).any() is not None
-
-
-def test_a_device_whose_quota_is_used_is_not_refused_for_good(tmp_path: Path) -> None:
-    tokens = tmp_path / "tokens.json"
-    token = Devices(tokens).add("watch", streams=1)
-    with (
-        serving("--workers", "1", "--tokens", str(tokens)) as served,
-        connected(served.url, token=token),
-        RemoteEnhancer.connect(served.url, token=token) as second,
-    ):
-        waits(lambda: bool(second.events))
-        assert second.refused == "" and "quota" in second.events[0].reason
+        with connected(served.url, token=token), RemoteEnhancer.connect(served.url, token=token) as second:
+            waits(lambda: bool(second.events))
+            assert second.refused == "" and "quota" in second.events[0].reason
 
 
 def test_a_device_that_was_silent_comes_back_when_it_speaks() -> None:
@@ -377,7 +415,7 @@ def test_garbage_is_not_heard(wrong: object) -> None:
         server.hear()
 
     sound = (noise(0.5, 10) // 8).astype(np.int16)
-    with scripted(hostile) as url, connected(url) as remote:
+    with scripted(hostile) as url, RemoteEnhancer.connect(url) as remote:
         heard = [remote.process(sound[at : at + BLOCK]) for at in range(0, 3200, BLOCK)]
         waits(lambda: "server_lost" in kinds(remote))
         heard += [remote.process(sound[at : at + BLOCK]) for at in range(3200, len(sound), BLOCK)]

@@ -10,6 +10,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from seehear.enhancer import (
 from seehear.errors import InputError, StateError
 from seehear.events import Event, tell
 from seehear.remote.address import stream_url, trust
-from seehear.remote.link import LEAD_IN, Begun, Link
+from seehear.remote.link import Begun, Link
 from seehear.remote.messages import FALLBACKS, Hello, Settings
 from seehear.remote.opus import lag
 from seehear.remote.playout import Playout
@@ -38,6 +39,8 @@ from seehear.sight.face_crops import opencv
 
 # ms of a fade between what the server gave and what is here, and of a block where none was told
 _FADE_MS, _BLOCK_MS = 10.0, 20.0
+# seconds of sound that a stream must have heard, that begins in the middle of it, before it is heard
+_SETTLED = 2.0
 # ms that answers may be waited for at most
 _MOST_BUFFER_MS = 2000.0
 # seconds that the end of the connection, and at the end of the sound the last answers, are waited for
@@ -71,10 +74,11 @@ class RemoteEnhancer:
         hello: Hello,
         fallback: str,
         latency: int,
+        settings: Settings,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self._local, self._new_link, self._hello = local, link, hello
-        self._fallback, self._latency = fallback, latency
+        self._fallback, self._latency, self._settings = fallback, latency, settings
         self._busy = threading.Lock()
         self._vision_lock = threading.Lock()
         self._trackers: dict[int, Any] = {}
@@ -101,6 +105,7 @@ class RemoteEnhancer:
         token: str = "",
         certificate: str | os.PathLike[str] | None = None,
         server_model: str = "",
+        opus_bits: int = 24000,
         on_event: Callable[[Event], None] | None = None,
         faces: int = 1,
         strength: float = 1.0,
@@ -116,7 +121,8 @@ class RemoteEnhancer:
         block : samples in a message to the server, 5 to 200 ms, by default 20 ms; for Opus 10, 20, 40 or 60 ms. It has nothing
             to do with the blocks that `process` is given; but where those are longer than this and `buffer_ms`, no answer is
             in time.
-        sound : "int16", 256 kbit/s each way at 16 kHz, or "opus", 24 (extra `media`).
+        sound : "int16", 256 kbit/s each way at 16 kHz, or "opus" (extra `media`), at `opus_bits` a second on the way there
+            and 24 kbit/s back.
         picture : what is shown to the server: "landmarks", found here, 162 bytes a picture; "jpeg", whole pictures that the
             server looks at; "mouth", mouths that are cut out already (`see_mouth`); "none": what is seen is for the local
             net alone.
@@ -124,10 +130,11 @@ class RemoteEnhancer:
             begin at once and costs what an `Enhancer` costs; "untouched", the sound as it came.
         buffer_ms : how late an answer may be, 0..2000 ms, besides 10 ms for a fade. More is heard from the server, all of it
             later.
-        token : of this device, if the server wants one.
+        token : of this device, if the server wants one; over http it goes as it is.
         certificate : PEM file of the authority, or the server's own certificate, that alone is believed; by default the
             system's authorities.
         server_model : which of the server's models, "" for its choice.
+        opus_bits : 6000..510000.
         on_event : called with each `Event` as it is appended to `events`, from any thread; it must return quickly.
         faces, strength : as for `Enhancer.load`.
         load : further arguments of `Enhancer.load`: `board`, `runtime`, `floor_db` ...
@@ -153,6 +160,8 @@ class RemoteEnhancer:
             raise InputError(f"buffer_ms: expected 0 to {_MOST_BUFFER_MS:g}, got {buffer_ms!r}")
         if not token.isprintable() or len(token) > 200:
             raise InputError("token: expected a text of at most 200 characters, all of them printable")
+        if not 6000 <= opus_bits <= 510000:
+            raise InputError(f"opus_bits: expected 6000 to 510000, got {opus_bits!r}")
         hello = Hello(rate, round(_BLOCK_MS * rate / 1e3) if block is None else block, sound, picture, faces, strength,
                       server_model, stats=0)  # fmt: skip
         local = Enhancer.load(
@@ -163,12 +172,13 @@ class RemoteEnhancer:
         latency = hello.block + _fade(rate) + method
 
         def link(on_event: Callable[[str, str, bool], None], after: Link | None) -> Link:
-            return Link(address, hello, method, token, context, on_event, after)
+            return Link(address, hello, method, token, context, on_event, opus_bits, after)
 
         try:
             if picture != "none":
                 local._need_vision()
-            return cls(local, link, hello, fallback, latency, on_event)
+            settings = Settings(floor_db=load.get("floor_db"), visual_delay_ms=load.get("visual_delay_ms"))
+            return cls(local, link, hello, fallback, latency, settings, on_event)
         except BaseException:
             local.close()
             raise
@@ -188,7 +198,7 @@ class RemoteEnhancer:
         if before is not None:
             before.stop()
         self._end = weakref.finalize(self, self._link.stop)
-        self._tell_settings()
+        self._link.set(self._settings)
 
     # --- sound ---
 
@@ -315,8 +325,8 @@ class RemoteEnhancer:
                 if not playout.faded:
                     return  # it is still heard, from before
                 # in the middle of sound the server's nets have not heard enough of it at first
-                lead_in = round(LEAD_IN * self.rate) if told.place else -self._latency
-                playout.begin(told.place - told.late, told.place + lead_in)
+                settled = round(_SETTLED * self.rate) if told.place else -self._latency
+                playout.begin(told.place - told.late, told.place + settled)
             else:
                 playout.server.put(told.samples)
                 self._late += playout.server.end <= playout.at
@@ -519,7 +529,7 @@ class RemoteEnhancer:
     @strength.setter
     def strength(self, value: float) -> None:
         self._local.strength = value
-        self._tell_settings()
+        self._tell(strength=self._local.strength)
 
     @property
     def floor_db(self) -> float:
@@ -529,7 +539,7 @@ class RemoteEnhancer:
     @floor_db.setter
     def floor_db(self, value: float) -> None:
         self._local.floor_db = value
-        self._tell_settings()
+        self._tell(floor_db=self._local.floor_db)
 
     @property
     def visual_delay_ms(self) -> float:
@@ -539,7 +549,7 @@ class RemoteEnhancer:
     @visual_delay_ms.setter
     def visual_delay_ms(self, value: float) -> None:
         self._local.visual_delay_ms = value
-        self._tell_settings()
+        self._tell(visual_delay_ms=self._local.visual_delay_ms)
 
     @property
     def faces(self) -> int:
@@ -554,12 +564,13 @@ class RemoteEnhancer:
     @selected.setter
     def selected(self, faces: Iterable[int]) -> None:
         self._local.selected = faces
-        self._tell_settings()
+        self._tell(selected=self._local.selected)
 
-    def _tell_settings(self) -> None:
-        local, link = self._local, self._link
-        assert link is not None
-        link.set(Settings(local.strength, local.selected, local.floor_db, local.visual_delay_ms))
+    def _tell(self, **changes: Any) -> None:
+        """What was set here is set there too; what was not is as the server's model has it."""
+        self._settings = replace(self._settings, **changes)
+        if self._link is not None:
+            self._link.set(self._settings)
 
     @property
     def gate(self) -> float:

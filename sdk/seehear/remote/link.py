@@ -39,12 +39,9 @@ from seehear.remote.opus import Decoder, Encoder, lag
 
 _log = logging.getLogger("seehear")
 
-#: Seconds of sound that a new stream begins with where there are so many, so that the server's nets have heard something
-#: before they are heard.
-LEAD_IN = 0.5
-
-# seconds of sound that are kept for a connection that was cut
-_KEPT = 4.0
+# seconds of sound that are kept for a connection that was cut, and of them those that a new stream begins with, so that the
+# server's nets have heard something before they are heard
+_KEPT, _LEAD_IN = 4.0, 0.5
 # seconds that a server may take to welcome, and not answer while sound is sent
 _WELCOME, _SILENT = 5.0, 2.0
 # seconds until the next attempt, doubled up to the last, and more by chance; none after a connection that lasted so long
@@ -114,6 +111,7 @@ class Link:
     token, context : of the device; whose certificates are believed.
     on_event : called with kind, reason and whether it is routine, from the link's thread: "server_open", "server_lost",
         "server_refused".
+    opus_bits : a second, about, of what is sent.
     after : a link whose end is waited for first, in the link's thread.
 
     Attributes
@@ -133,6 +131,7 @@ class Link:
         token: str,
         context: ssl.SSLContext | None,
         on_event: Callable[[str, str, bool], None],
+        opus_bits: int = 24000,
         after: Link | None = None,
     ) -> None:
         try:
@@ -146,7 +145,7 @@ class Link:
             "additional_headers": {"Authorization": f"Bearer {token}"} if token else None, "ssl": context, "compression": None,
             "max_size": MOST_BYTES, "open_timeout": _WELCOME, "close_timeout": _BYE,
         }  # fmt: skip
-        self._on_event, self._after = on_event, after
+        self._on_event, self._bits, self._after = on_event, opus_bits, after
         rate, block = hello.rate, hello.block
         most = int(_KEPT * rate / block)
         self.down: deque[Begun | Given] = deque()
@@ -159,7 +158,7 @@ class Link:
         # from the caller's thread to the link's
         self._up: deque[tuple[int, np.ndarray]] = deque(maxlen=most)
         self._shown: deque[tuple[float, np.ndarray | bytes | None, bool, int]] = deque(maxlen=_PICTURES)
-        self._set: Settings | None = None
+        self._set = Settings()
         self._spoken = 0
         # the link's own
         self._kept: deque[_Block] = deque(maxlen=most)
@@ -172,11 +171,11 @@ class Link:
         self._leave = np.inf
         self._largest = MOST_BYTES
         self._loud: deque[int] = deque(maxlen=2 + int(_BEFORE * rate / block))
-        self._told = False
+        self._told = self._idle = False
         self._encoder: Encoder | None = None
         self._decoder: Decoder | None = None
         if hello.sound == "opus":
-            Encoder(rate, block)  # whatever is missing or wrong is told now
+            Encoder(rate, block, opus_bits)  # whatever is missing or wrong is told now
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
@@ -214,7 +213,7 @@ class Link:
 
     def _wake(self) -> None:
         woken = self._woken
-        if woken is not None:
+        if woken is not None and (self.connected or self._idle):
             self._call(woken.set)
 
     def _call(self, what: Callable[[], Any]) -> None:
@@ -259,9 +258,11 @@ class Link:
                     self._lost(str(lost))
                     again = 0.0 if steady else again
                     wait, again = max(lost.retry, again), min(max(2 * again, _AGAIN), _MOST_AGAIN)
-                while lost.code == "silent" and not self._up:  # there was nothing to say: wait until there is
+                self._idle = lost.code == "silent"  # there was nothing to say: wait until there is
+                while self._idle and not self._up:
                     self._woken.clear()
                     await self._woken.wait()
+                self._idle = False
                 await asyncio.sleep(wait * random.uniform(1.0, 1.5))
 
     def _lost(self, reason: str) -> None:
@@ -326,7 +327,7 @@ class Link:
             if welcome.next:
                 raise ProtocolError(f"next: expected 0 of a new stream, got {welcome.next}")
             self._take()
-            while len(self._kept) * hello.block > LEAD_IN * hello.rate:
+            while len(self._kept) * hello.block > _LEAD_IN * hello.rate:
                 self._kept.popleft()
             for block in self._kept:
                 block.message = b""
@@ -404,12 +405,12 @@ class Link:
 
     async def _speak(self, socket: Any) -> None:
         assert self._woken is not None
-        told = Settings(strength=self._hello.strength)
+        told = Settings()
         try:
             while True:
                 self._woken.clear()
                 self._take()
-                if self._set is not None and self._set != told:
+                if self._set != told:
                     told = self._set
                     await self._say(socket, pack(told))
                 while self._shown:

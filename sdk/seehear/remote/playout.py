@@ -9,7 +9,7 @@ import numpy as np
 
 # seconds for which the server must have been in time before it is heard again: doubled each time that it lasted less than
 # `_STEADY` seconds, up to the last
-_PATIENCE, _STEADY, _MOST_PATIENCE = 1.0, 10.0, 16.0
+_PATIENCE, _STEADY, _MOST_PATIENCE = 0.25, 2.0, 8.0
 
 # before all sound
 _NOWHERE = -(1 << 62)
