@@ -52,9 +52,9 @@ def record(
 
 
 @contextmanager
-def serving(store: SampleStore, devices: Devices | None = None) -> Iterator[str]:
+def serving(store: SampleStore | None, devices: Devices | None = None) -> Iterator[str]:
     """The address of one worker, in a thread."""
-    service = Service({}, devices, samples=Samples(store))
+    service = Service({}, devices, samples=None if store is None else Samples(store))
     config = _config(application(service), Limits(), None)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -68,7 +68,8 @@ def serving(store: SampleStore, devices: Devices | None = None) -> Iterator[str]
             server.should_exit = True
             thread.join()
             service._eyes.close()
-            service.samples.close()  # type: ignore[union-attr]
+            if service.samples is not None:
+                service.samples.close()
 
 
 class Line:

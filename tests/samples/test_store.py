@@ -135,35 +135,13 @@ from samples.test_store import Refusal, SampleStore, folders, sample, send, whol
 stored, mode = Path(sys.argv[1]), sys.argv[3]
 STEPS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "fcntl.flock", "shutil.rmtree"}
 
-def forked(what, last=0):
-    pid = os.fork()
-    if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    count = 0
-    def hook(event, arguments):
-        nonlocal count
-        if event in STEPS:
-            count += 1
-            if count == last:
-                os.kill(os.getpid(), signal.SIGKILL)
-    try:
-        store = SampleStore(stored)
-        if last:
-            sys.addaudithook(hook)
-        what(store)
-        os._exit(0)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(1)
-
 def deleted(store, id):
     try:
         return store.status("1 kitchen", id) is None
     except Refusal as error:
         return error.code == "deleted"
 
-def after_sending(store):
+def after_sending(store, id):
     store.sweep()
     assert not (stored / id).exists() or whole(stored, id)
     assert (stored / id).exists() == (store.status("1 kitchen", id)["state"] == "complete")
@@ -172,34 +150,45 @@ def after_sending(store):
     assert folders(stored) == [id]
     store.delete(None, id)
 
-def after_deleting(store):
+def after_deleting(store, id):
     store.sweep()
     assert deleted(store, id) or whole(stored, id)
     assert (id in folders(stored)) != deleted(store, id)
     store.delete(None, id)
     assert deleted(store, id) and folders(stored) == []
 
-def before(store):
-    if mode == "send":
-        store.begin("1 kitchen", id, sample())
-    else:
+def child(last):
+    store = SampleStore(stored)
+    if last > 1:
+        (after_sending if mode == "send" else after_deleting)(store, f"{last - 1:032x}")
+    id, count = f"{last:032x}", 0
+    store.begin("1 kitchen", id, sample())
+    if mode == "delete":
         send(store, id)
-
-id = f"{0:032x}"
-assert forked(before) == 0
-for last in range(1, 200):
+    def hook(event, arguments):
+        nonlocal count
+        if event in STEPS:
+            count += 1
+            if count == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
     if mode == "send":
-        code = forked(lambda store: send(store, id, 5000), last)
+        send(store, id, 8000)
     else:
-        code = forked(lambda store: store.delete(None, id), last)
-    assert code in (0, -signal.SIGKILL), code
-    def check(store):
-        global id
-        after_sending(store) if mode == "send" else after_deleting(store)
-        id = f"{last:032x}"
-        before(store)
-    assert forked(check) == 0, last
-    id = f"{last:032x}"
+        store.delete(None, id)
+
+for last in range(1, 200):
+    pid = os.fork()
+    if not pid:
+        try:
+            child(last)
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert code in (0, -signal.SIGKILL), (last, code)
     if code == 0:
         print(last)
         break

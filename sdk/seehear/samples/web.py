@@ -73,11 +73,14 @@ class Web:
 
     def __init__(self, url: str, token: str | None = None, ca: str | None = None) -> None:
         self.url, self._token = check_url(url), token
-        try:
-            context = ssl.create_default_context(cafile=ca)
-        except (OSError, ValueError) as error:  # SSLError is an OSError
-            raise InputError(f"--ca: expected a PEM file of certificates, got {ca} ({error})") from error
-        self._opener = urllib.request.build_opener(_NoWayRound, urllib.request.HTTPSHandler(context=context))
+        handlers: list[Any] = [_NoWayRound]
+        if self.url.startswith("https"):
+            try:
+                context = ssl.create_default_context(cafile=ca)
+            except (OSError, ValueError) as error:  # SSLError is an OSError
+                raise InputError(f"--ca: expected a PEM file of certificates, got {ca} ({error})") from error
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        self._opener = urllib.request.build_opener(*handlers)
 
     def ask(self, method: str, path: str, content: bytes | None = None, **headers: str) -> Any:
         """What the server answers, as JSON tells it.
