@@ -246,6 +246,10 @@ def test_training_resumes_where_it_stopped_and_int8_masks_follow_the_float_ones(
     assert train.train(config, store.folder, run, keep_every=1)["step"] == 3
     assert len((run / "log.jsonl").read_text().splitlines()) == 3
     assert train.Config.load(run / "config.json") == config
+    # as convert/trained has it: weights without an optimiser
+    keras.models.load_model(run / "separator.keras", compile=False).save(run / "separator.keras")
+    config.steps = 4
+    assert train.train(config, store.folder, run, keep_every=1)["step"] == 4
 
     sound, _ = quantize.parts(keras.models.load_model(run / "separator.keras", compile=False))
     rows, _ = quantize.calibration_rows(run, store.folder, 8)

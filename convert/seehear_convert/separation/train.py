@@ -133,7 +133,10 @@ def train(
     progress: Callable[[int, int, str], None] = lambda *_: None,
     keep_every: int = 100,
 ) -> dict[str, Any]:
-    """Train ``config`` under ``run``; run again to resume. Writes config.json, separator.keras, state.json and log.jsonl."""
+    """Train ``config`` under ``run``; run again to resume. Writes config.json, separator.keras, state.json and log.jsonl.
+
+    A ``separator.keras`` without an optimiser, as convert/trained/separation has one, goes on with a fresh one.
+    """
     opened = Store(store)
     makers = {split: BatchMaker(config, opened, split) for split in ("train", "valid")}
     run.mkdir(parents=True, exist_ok=True)
@@ -146,6 +149,7 @@ def train(
     else:
         step = 0
         model = separator(config, makers["train"].pictures.channels)
+    if not model.compiled:  # a new net, or one kept as weights alone
         model.compile(
             keras.optimizers.AdamW(config.learning_rate, weight_decay=config.decay, clipnorm=1.0),
             keras.losses.BinaryCrossentropy(from_logits=True),
