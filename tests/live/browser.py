@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ class Browser:
     dark : what the page is told that its user prefers.
     options : more of Chromium's.
     script : JavaScript that runs before those of each page.
+    env : variables of its processes; None: ours.
 
     Attributes
     ----------
@@ -44,7 +45,7 @@ class Browser:
 
     def __init__(
         self, width: int = 1280, height: int = 900, scale: float = 1.0, dark: bool = True, options: Sequence[str] = (),
-        script: str = "",
+        script: str = "", env: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         assert CHROMIUM is not None
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -52,7 +53,7 @@ class Browser:
             [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
              "--no-proxy-server", "--remote-debugging-port=0", f"--user-data-dir={self._folder.name}", *options,
              "about:blank"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env,
         )  # fmt: skip
         self.errors: list[str] = []
         self.requests: list[str] = []

@@ -80,11 +80,11 @@ class SoundServer:
             process.wait()
         self._processes.clear()
 
-    def play(self, samples: np.ndarray, rate: int) -> subprocess.Popen[bytes]:
+    def play(self, samples: np.ndarray, rate: int, device: str = "vmic") -> subprocess.Popen[bytes]:
         """Into the microphone: float [n], while this goes on."""
         player = self._popen(
-            "paplay", "--raw", f"--rate={rate}", "--format=s16le", "--channels=1", "--latency-msec=20", "--device=vmic",
-            stdin=subprocess.PIPE,
+            "paplay", "--raw", f"--rate={rate}", "--format=s16le", "--channels=1", "--latency-msec=20",
+            f"--device={device}", stdin=subprocess.PIPE,
         )  # fmt: skip
         assert player.stdin is not None
         data = (32767 * samples).astype("<i2").tobytes()
@@ -100,10 +100,12 @@ class SoundServer:
         threading.Thread(target=feed, daemon=True).start()
         return player
 
-    def record(self, path: Path, rate: int, device: str = "vspk.monitor") -> subprocess.Popen[bytes]:
+    def record(
+        self, path: Path, rate: int, device: str = "vspk.monitor", channels: int = 1
+    ) -> subprocess.Popen[bytes]:
         """What the loudspeaker plays, raw int16, until it is killed."""
         return self._popen(
-            "parec", "--raw", f"--rate={rate}", "--format=s16le", "--channels=1", "--latency-msec=10",
+            "parec", "--raw", f"--rate={rate}", "--format=s16le", f"--channels={channels}", "--latency-msec=10",
             f"--device={device}", stdout=path.open("wb"),
         )  # fmt: skip
 

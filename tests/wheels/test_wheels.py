@@ -10,6 +10,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+import seehear
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
@@ -113,3 +115,14 @@ def test_a_machine_whose_python_cannot_be_fetched_is_left_out_and_named(
     assert "skipped aarch64-litert: its Python cannot be fetched from Debian" in capsys.readouterr().out
     monkeypatch.setattr(arm, "failures", lambda _: ["no hops"])
     assert arm.main() == 1
+
+
+def test_the_installed_package_has_every_file_of_the_tree() -> None:
+    tree, here = SCRIPTS.parent / "sdk/seehear", Path(seehear.__file__).parent
+    files = {
+        each.relative_to(tree)
+        for each in tree.rglob("*")
+        if each.is_file() and "__pycache__" not in each.parts
+    }
+    assert {str(each) for each in files if each.suffix != ".so" and not (here / each).is_file()} == set()
+    assert Path("server/page/index.html") in files

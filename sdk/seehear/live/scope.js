@@ -251,7 +251,7 @@ export function mount(root) {
   }
 
   function tellCounters(stats) {
-    const left = new Set(Object.keys(stats).filter((key) => Number.isInteger(stats[key]) && !/^(seconds|uptime|gate|.*_(ms|ppm))$/.test(key)));
+    const left = new Set(Object.keys(stats).filter((key) => Number.isInteger(stats[key]) && !/^(seconds|uptime|gate|.*_(ms|ppm)(_\w+)?)$/.test(key)));
     const tables = [];
     for (const [name, words] of Object.entries(COUNTERS)) {
       const own = Object.keys(words).filter((key) => left.delete(key));

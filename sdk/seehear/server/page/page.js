@@ -90,8 +90,14 @@ function see(own, media) {
     show();
   };
   own.camera = track;
-  own.pictures = new Pictures(track, (picture, moment) =>
-    own.worker.postMessage({ picture, moment: performance.timeOrigin + moment + 1000 * own.sound.lag }, [picture]));
+  const lag = 1000 * own.sound.lag;
+  if ("MediaStreamTrackProcessor" in window) {
+    const { readable: frames } = new MediaStreamTrackProcessor({ track });
+    own.worker.postMessage({ frames, lag }, [frames]);
+  } else {
+    own.pictures = new Pictures(track, (picture, moment) =>
+      own.worker.postMessage({ picture, moment: performance.timeOrigin + moment + lag }, [picture]));
+  }
 }
 
 // What worker.js tells.
@@ -105,7 +111,7 @@ const told = {
     if (typeof message === "string" || own.camera || new Uint8Array(message)[0] !== 1) scope.take(message);
   },
   face: (own, face) => (own.face = face),
-  pictured: (own) => own.pictures?.ready(),
+  pictured: (own) => own.pictures?.done(),
   figures(own, figures) {
     own.figures = figures;
     tell();

@@ -1,9 +1,11 @@
 // What has to be in time, beside the page and whatever keeps it busy: the stream, pictures as JPEG, and what is drawn of the sound.
 //
-// From the page: {open: {address, hello, port}} with the port of worklet.js, {set}, {picture: ImageBitmap, moment}, {close: true}.
+// From the page: {open: {address, hello, port}} with the port of worklet.js, {set}, {close: true}; {frames: a stream of VideoFrames,
+// lag: ms by which the microphone is behind them}, or {picture: ImageBitmap, moment in ms of the computer's clock}.
 // To the page, [name, what]: "welcome", "event", "lost", "refused", as stream.js has them, "draw" for scope.js, "face" a new state,
-// "pictured" when there is time for the next, "figures" twice a second.
+// "pictured" after each such picture, "figures" twice a second.
 import { BANDS, Columns, FLOOR_DB, STEP } from "./columns.js";
+import { Pace, size } from "./pictures.js";
 import { FACES, Stream } from "./stream.js";
 
 const QUALITY = 0.7;
@@ -20,7 +22,8 @@ const times = [];
 onmessage = ({ data }) => {
   if (data.open) open(data.open);
   else if (data.set) stream.set(data.set);
-  else if (data.picture) show(data);
+  else if (data.frames) watch(data);
+  else if (data.picture) show(data.picture, data.moment - performance.timeOrigin).then(() => tell("pictured"));
   else if (data.close) {
     stream.close();
     close();
@@ -58,21 +61,30 @@ function open(asked) {
   setInterval(() => tell("figures", { ...sound, counts: { ...counters, ...stream.counts }, timings: { round_trip: summary(stream.times), jpeg: summary(times) } }), EVERY);
 }
 
-// moment: in ms of the computer's clock, for that of a worker is not that of its page.
-async function show({ picture, moment }) {
-  const begin = performance.now(), { width, height } = picture;
+// A page's worker has a clock of its own; frames are read at once, for what waits would seem to be newer than it is.
+async function watch({ frames, lag }) {
+  const reader = frames.getReader(), pace = new Pace();
+  for (;;) {
+    const { value: frame, done } = await reader.read(), now = performance.now();
+    if (done) return;
+    if (pace.take(now)) show(frame, now + lag).then(() => pace.done());
+    else frame.close();
+  }
+}
+
+async function show(picture, moment) {
+  const begin = performance.now(), [width, height] = size(picture.displayWidth ?? picture.width, picture.displayHeight ?? picture.height);
   const canvas = new OffscreenCanvas(width, height);
-  canvas.getContext("2d", { alpha: false, willReadFrequently: true }).drawImage(picture, 0, 0);
+  canvas.getContext("2d", { alpha: false, willReadFrequently: true }).drawImage(picture, 0, 0, width, height);
   picture.close();
   const blob = await canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY });
   const message = new Uint8Array(1 + blob.size);
   message[0] = 1;
   message.set(new Uint8Array(await blob.arrayBuffer()), 1);
-  stream.show(clock.position(moment - performance.timeOrigin), message.subarray(1));
+  stream.show(clock.position(moment), message.subarray(1));
   times.push(performance.now() - begin);
   if (times.length > TIMES) times.shift();
   tell("draw", message.buffer, [message.buffer]);
-  tell("pictured");
 }
 
 function summary(all) {
