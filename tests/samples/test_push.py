@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -310,12 +312,46 @@ def test_a_server_has_one_spelling() -> None:
 
 
 def test_a_recording_that_is_not_there_is_told(kept: Path, url: str) -> None:
+    with pytest.raises(InputError, match="--recordings: expected a folder"):
+        push(kept, web(url))
+    kept.mkdir()
+    assert push(kept, web(url)) == []
     with pytest.raises(InputError, match="there is no recording '20260101T000000Z'"):
         push(kept, web(url), ["20260101T000000Z"])
-    assert push(kept, web(url)) == []
 
 
-def test_a_folder_that_cannot_be_written_is_told(url: str, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+def test_a_folder_that_cannot_be_written_is_told(url: str, kept: Path) -> None:
+    (kept / ".push.lock").mkdir(parents=True)
     with pytest.raises(OutputError):
-        push(tmp_path / "file" / "kept", web(url))
+        push(kept, web(url))
+
+
+def test_a_proxy_hears_nothing_of_what_stays_on_this_computer(
+    kept: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy")
+    record(kept)
+    assert push(kept, web(url), consent=WHO)[0].new
+
+
+def test_nobody_is_sent_somewhere_else(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(307)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    asked: list[str] = []
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        with pytest.raises(RemoteError, match="HTTP 307"):
+            listed(None, web(f"http://127.0.0.1:{server.server_port}"))
+        server.shutdown()
+        thread.join()
+    assert asked == ["/v1/samples"]

@@ -117,7 +117,7 @@ def test_two_workers_and_a_line_that_is_cut_again_and_again_make_one_sample(
     [
         (["--bind", "0.0.0.0", "--tokens", "tokens.json"], "--samples: expected --certificate"),
         (["--keep-days", "0"], "--keep-days: expected more than 0"),
-        (["--samples-mb", "0"], "quotas of samples: expected 1 or more"),
+        (["--samples-mb", "0"], "--samples-mb: expected 1 to 1e9"),
         (["--database", "mysql://localhost/x"], "--database: expected postgresql"),
     ],
 )

@@ -273,7 +273,8 @@ def test_a_database_of_another_version_is_refused(stored: Path, database: str | 
     ("database", "kind", "why"),
     [
         ("x", InputError, "expected a URL"),
-        ("mysql://localhost/x", InputError, "expected postgresql.psycopg or sqlite"),
+        ("mysql://localhost/x", InputError, "expected postgresql.psycopg, or sqlite with a file"),
+        ("sqlite://", InputError, "sqlite with a file"),
         ("postgresql+psycopg://127.0.0.1:9/x", OutputError, "--database: cannot be used: .*refused"),
         ("sqlite:////nowhere/at/all", OutputError, "unable to open database file"),
     ],

@@ -24,6 +24,7 @@ from seehear.server.limits import Limits
 
 if TYPE_CHECKING:
     from seehear.server.sample_routes import Samples
+    from seehear.server.sample_store import SampleStore
 
 _DEFAULTS = Limits()
 
@@ -156,6 +157,8 @@ def _samples(arguments: argparse.Namespace) -> Callable[[], Samples]:
     keep = arguments.keep_days
     if keep is not None and not 0 < keep <= 36500:
         raise InputError(f"--keep-days: expected more than 0, got {keep:g}")
+    if not 1 <= arguments.samples_mb <= 1e9:
+        raise InputError(f"--samples-mb: expected 1 to 1e9, got {arguments.samples_mb:g}")
     quotas = Quotas(bytes=int(1e6 * arguments.samples_mb))
 
     def store() -> SampleStore:
@@ -166,10 +169,16 @@ def _samples(arguments: argparse.Namespace) -> Callable[[], Samples]:
     return lambda: Samples(store(), keep)
 
 
-def _list_samples(arguments: argparse.Namespace) -> int:
+def _there(arguments: argparse.Namespace) -> SampleStore:
     from seehear.server.sample_store import SampleStore
 
-    with closing(SampleStore(arguments.samples, arguments.database)) as store:
+    if not arguments.samples.is_dir():
+        raise InputError(f"--samples: expected a folder, as seehear serve fills it, got {arguments.samples}")
+    return SampleStore(arguments.samples, arguments.database)
+
+
+def _list_samples(arguments: argparse.Namespace) -> int:
+    with closing(_there(arguments)) as store:
         found = store.listed()
     if arguments.json:
         print(json.dumps(found, ensure_ascii=False))
@@ -183,9 +192,7 @@ def _list_samples(arguments: argparse.Namespace) -> int:
 
 
 def _delete_samples(arguments: argparse.Namespace) -> int:
-    from seehear.server.sample_store import SampleStore
-
-    with closing(SampleStore(arguments.samples, arguments.database)) as store:
+    with closing(_there(arguments)) as store:
         for id in arguments.ids:
             try:
                 store.delete(None, id)

@@ -213,7 +213,7 @@ def recordings(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     for path in sorted(Path(folder).glob("*/*.json"), key=lambda each: each.name):
         with suppress(OSError, ValueError, KeyError, TypeError):
             manifest = json.loads(path.read_text(encoding="utf-8"))
-            manifest["consent"]["who"]  # else it is something else
+            manifest["id"], manifest["seconds"], manifest["consent"]["who"]  # else it is something else
             found.append({**manifest, "path": str(path)})
     return found
 

@@ -113,13 +113,15 @@ def push(
     Raises
     ------
     InputError
-        There is no such recording.
+        There is no such folder, or recording.
     RemoteError
         The server cannot be reached; the next push goes on.
     OutputError
         The folder cannot be written.
     """
     where = Path(folder)
+    if not where.is_dir():
+        raise InputError(f"--recordings: expected a folder, as `seehear record -o` fills it, got {where}")
     with locked(where, "push"):
         carry_out(where, web)
         found = recorder.recordings(where)
@@ -303,11 +305,9 @@ def _push(where: Path, path: Path, web: Web, on_progress: Progress) -> bool:
                 checked = True
             for name in FILES:
                 while there is not None and (begin := there[name]) < sample.files[name][0]:
-                    best, failures = (
-                        max(best, sum(there.values())),
-                        0 if sum(there.values()) > best else failures,
-                    )
-                    on_progress(sample.recording, sum(there.values()), sample.bytes)
+                    if (have := sum(there.values())) > best:
+                        best, failures = have, 0
+                    on_progress(sample.recording, have, sample.bytes)
                     there = _send(web, id, name, path.with_suffix(f".{name}"), begin, sample)
         except RemoteError as error:
             if isinstance(error, Refusal) and error.code == "sha256":

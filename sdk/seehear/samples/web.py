@@ -80,6 +80,10 @@ class Web:
             except (OSError, ValueError) as error:  # SSLError is an OSError
                 raise InputError(f"--ca: expected a PEM file of certificates, got {ca} ({error})") from error
             handlers.append(urllib.request.HTTPSHandler(context=context))
+        else:
+            handlers.append(
+                urllib.request.ProxyHandler({})
+            )  # to this computer, not to a proxy that could listen
         self._opener = urllib.request.build_opener(*handlers)
 
     def ask(self, method: str, path: str, content: bytes | None = None, **headers: str) -> Any:

@@ -60,9 +60,7 @@ class Samples:
                 except ClientDisconnect:
                     return Response(status_code=400)  # nobody reads it
                 except Refusal as error:
-                    headers = {"Retry-After": "5"} if error.code == "unavailable" else None
-                    told = {"code": error.code, "reason": str(error)}
-                    return JSONResponse(told, REFUSALS[error.code], headers)
+                    return JSONResponse({"code": error.code, "reason": str(error)}, REFUSALS[error.code])
 
             return Route(path, endpoint, methods=[method])
 

@@ -71,6 +71,7 @@ _samples = sql.Table(
     sql.Column("deleted", sql.String(32)),
     sql.Column("device", sql.Text),
     sql.Column("recording", sql.Text),
+    sql.Column("seconds", sql.Float),
     sql.Column("talker", sql.String(32)),
     sql.Column("who", sql.Text),
     sql.Column("agreed", sql.String(40)),
@@ -178,10 +179,11 @@ class SampleStore:
                 if row.told != told:
                     raise Refusal("taken", "there is one of that id that was told of otherwise")
                 return
-            self._allow(connection, device, owner, sample)
+            self._allow(connection, owner, sample)
             connection.execute(sql.insert(_samples).values(
                 id=id, owner=owner, state="uploading", bytes=sample.bytes, begun=_now(), device=device,
-                recording=sample.recording, talker=self._hash("talker", owner, sample.who)[:16], who=sample.who,
+                recording=sample.recording, seconds=sample.seconds,
+                talker=self._hash("talker", owner, sample.who)[:16], who=sample.who,
                 agreed=sample.upload["when"], consent=sample.upload["text"], told=told,
             ))  # fmt: skip
             connection.execute(sql.insert(_files), [
@@ -232,11 +234,9 @@ class SampleStore:
             try:
                 with _lock(path) as there:
                     # whoever deletes it writes that down, then takes the folder: nothing comes into one that it has left
-                    state = self._do(lambda connection: self._known(connection, id, self._owner(device)))[
-                        0
-                    ].state
+                    row, _ = self._do(lambda connection: self._known(connection, id, self._owner(device)))
                     have = self._have(id, name, size)
-                    if state == "complete" or not there or begin != have or have == size:
+                    if row.state == "complete" or not there or begin != have or have == size:
                         raise Refusal("offset", f"{name}: expected to go on at {have}, got {begin}")
                     _open_part(path / f"{FILES[name]}.part", os.O_CREAT)
                 return Part(self, id, name, begin, size)
@@ -385,7 +385,7 @@ class SampleStore:
         query = sql.select(_files.c.name, _files.c.bytes, _files.c.sha256).where(_files.c.sample == id)
         return row, [(name, size, sha256) for name, size, sha256 in connection.execute(query)]
 
-    def _allow(self, connection: sql.Connection, device: str, owner: str, sample: Sample) -> None:
+    def _allow(self, connection: sql.Connection, owner: str, sample: Sample) -> None:
         most = self.quotas
         for name, (size, _) in sample.files.items():
             if size > most.file_bytes:
@@ -395,10 +395,10 @@ class SampleStore:
             query.where(_samples.c.owner == owner, _samples.c.state != "deleted")
         ).one()
         if has >= most.samples:
-            raise Refusal("quota", f"{device} has its {most.samples} samples")
+            raise Refusal("quota", f"this device has its {most.samples} samples")
         if int(size) + sample.bytes > most.bytes:
             raise Refusal(
-                "quota", f"{device} has {size} of its {most.bytes} bytes: no room for {sample.bytes} more"
+                "quota", f"this device has {size} of its {most.bytes} bytes: no room for {sample.bytes} more"
             )
 
     def _owner(self, device: str) -> str:
@@ -477,7 +477,8 @@ class SampleStore:
             if folder.is_dir():
                 shutil.rmtree(gone, ignore_errors=True)
                 os.rename(folder, gone)
-                shutil.rmtree(gone)
+                with suppress(FileNotFoundError):  # a sweep was here
+                    shutil.rmtree(gone)
 
 
 class Part:
@@ -544,7 +545,7 @@ def _engine(database: str) -> sql.Engine:
         url = sql.make_url(database)
         if url.drivername == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
-        if url.drivername == "sqlite":
+        if url.drivername == "sqlite" and url.database not in (None, "", ":memory:"):
             engine = sql.create_engine(url, connect_args={"timeout": _PATIENCE})
             event.listen(engine, "connect", _pragmas)
             event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -561,7 +562,9 @@ def _engine(database: str) -> sql.Engine:
         raise MissingExtraError(
             f"--database: PostgreSQL needs a driver ({error}): pip install 'psycopg[binary]'"
         ) from error
-    raise InputError(f"--database: expected postgresql+psycopg or sqlite, got {url.drivername!r}")
+    raise InputError(
+        f"--database: expected postgresql+psycopg, or sqlite with a file, got {url.render_as_string()!r}"
+    )
 
 
 def _pragmas(connection: Any, _: Any) -> None:
@@ -618,9 +621,8 @@ def _sync(folder: Path) -> None:
 
 
 def _told(row: Any) -> dict[str, Any]:
-    seconds = json.loads(row.told)["seconds"]
     return {
-        "id": row.id, "state": row.state, "recording": row.recording, "seconds": seconds, "bytes": row.bytes,
+        "id": row.id, "state": row.state, "recording": row.recording, "seconds": row.seconds, "bytes": row.bytes,
         "begun": row.begun,
     }  # fmt: skip
 
