@@ -28,6 +28,9 @@ const COUNTERS = {
   Connection: {
     blocks_sent: "blocks sent", answers: "answers", begun: "streams begun", resumed: "resumed", connections_lost: "lost!",
     pictures_sent: "pictures sent", pictures_held_back: "held back", stream_pictures_dropped: "dropped there", stream_pictures_damaged: "damaged!",
+    server_samples: "samples from the server", local_samples: "from the net here", untouched_samples: "as they came",
+    switches: "changes between them", late_blocks: "answers too late", connections: "connections", reconnects: "of them again",
+    streams: "streams", bytes_up: "bytes up", bytes_down: "bytes down",
   },
   Pictures: {
     images_queued: "accepted", images_superseded: "superseded", images_no_face: "without a face", images_frozen: "frozen",
@@ -37,11 +40,6 @@ const COUNTERS = {
     lip_runs: "lip net", gate_runs: "gate net", audio_failures: "audio failures!", lip_failures: "lip failures!",
     gate_failures: "gate failures!", delegate_runs: "delegate", delegate_checked: "checked", delegate_late: "too late!",
     delegate_failures: "delegate failures!", delegates_retired: "delegates given up!",
-  },
-  Server: {
-    server_samples: "samples heard from it", local_samples: "from the net here", untouched_samples: "as they came",
-    switches: "changes between them", late_blocks: "answers too late", answers: "answers", reconnects: "connected again",
-    streams: "streams", pictures_sent: "pictures sent", bytes_up: "bytes up", bytes_down: "bytes down", connections: "connections",
   },
 };
 const HEARD = { server: "heard from the server", local: "heard from the net here", untouched: "heard as it came" };
