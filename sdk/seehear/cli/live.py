@@ -139,7 +139,7 @@ def _server(arguments: argparse.Namespace) -> dict[str, Any] | None:
     if arguments.server is None:
         return None
     told = {
-        "url": arguments.server, "token": options.read_token(arguments.token_file) or "", "certificate": arguments.ca,
+        "url": arguments.server, "token": options.read_token(arguments.token_file), "certificate": arguments.ca,
         "sound": arguments.remote_sound, "buffer_ms": arguments.remote_buffer_ms, "fallback": arguments.remote_fallback,
     }  # fmt: skip
     return told if arguments.remote_picture == "landmarks" else {**told, "picture": "none"}

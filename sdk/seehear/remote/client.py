@@ -102,7 +102,7 @@ class RemoteEnhancer:
         picture: str = "none",
         fallback: str = "local",
         buffer_ms: float = 40.0,
-        token: str = "",
+        token: str | None = None,
         certificate: str | os.PathLike[str] | None = None,
         server_model: str = "",
         opus_bits: int = 24000,
@@ -158,6 +158,7 @@ class RemoteEnhancer:
             raise InputError(f"fallback: expected {' or '.join(FALLBACKS)}, got {fallback!r}")
         if not 0 <= buffer_ms <= _MOST_BUFFER_MS:
             raise InputError(f"buffer_ms: expected 0 to {_MOST_BUFFER_MS:g}, got {buffer_ms!r}")
+        token = token or ""
         if not token.isprintable() or len(token) > 200:
             raise InputError("token: expected a text of at most 200 characters, all of them printable")
         if not 6000 <= opus_bits <= 510000:
@@ -203,7 +204,7 @@ class RemoteEnhancer:
     # --- sound ---
 
     def process(self, block: Block, out: np.ndarray | None = None) -> Any:
-        """Enhance the next samples; it waits for nothing but the local net's turn.
+        """Enhance the next samples, without waiting for the network.
 
         Parameters
         ----------
@@ -596,7 +597,8 @@ class RemoteEnhancer:
         `connections`, `reconnects`, `streams` : made with the server; those of them after the first; begun anew;
         `answers`, `pictures_sent`, `bytes_up`, `bytes_down` : without the framing of websocket, TLS and TCP;
         `answer_mean_ms`, `answer_max_ms` : from sending a block to its answer, of the last 1000 (`answer_times`);
-        `spare_ms` : by how much the latest of the last 1000 that were heard was too early: what `buffer_ms` could be less.
+        `spare_ms` : by how much the latest of the last 1000 that were to be heard was too early: what `buffer_ms` could be
+        less; below 0, what it should be more.
         """
         link, playout, rate = self._link, self._playout, self.rate
         assert link is not None

@@ -163,9 +163,8 @@ class Link:
         self._kept: deque[_Block] = deque(maxlen=most)
         self._taken = 0  # number of the sample that comes next from the caller
         self._session = ""
-        self._base = self._sent = self._answered = (
-            0  # of the stream: its first sample; the next to be sent, to be answered
-        )
+        # of the stream: its first sample; the next to be sent, and to be answered
+        self._base = self._sent = self._answered = 0
         self._progress = 0.0
         self._leave = np.inf
         self._largest = MOST_BYTES
