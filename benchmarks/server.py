@@ -179,10 +179,15 @@ class Device:
         return data
 
     def send(self, frame: bytes) -> None:
+        """All of it; what comes meanwhile is read, or the server would read no more."""
         self.bytes += len(frame)
-        self.socket.setblocking(True)
-        self.socket.sendall(frame)
-        self.socket.setblocking(False)
+        while frame:
+            readable, writable, _ = select.select([self.socket], [self.socket], [], 30)
+            if readable:
+                self.hear()
+            if writable:
+                with suppress(BlockingIOError):
+                    frame = frame[self.socket.send(frame) :]
 
     def tick(self) -> None:
         """A block, and a picture with every second one."""

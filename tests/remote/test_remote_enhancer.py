@@ -28,7 +28,7 @@ import seehear
 from seehear import Enhancer, RemoteEnhancer
 from seehear.errors import InputError, MissingExtraError, RemoteError, StateError
 from seehear.remote.address import health
-from seehear.remote.messages import Answer, Drain, Error, Hello, Landmarks, Welcome, pack
+from seehear.remote.messages import Answer, Bye, Drain, Error, Hello, Landmarks, Welcome, pack
 from seehear.server.devices import Devices
 
 #: Nothing listens here.
@@ -241,6 +241,32 @@ def test_while_nothing_comes_through_the_local_net_is_heard_and_then_the_server_
         # both are the same net with the same sound, so it is one sound whichever is heard
         assert np.array_equal(np.concatenate(heard), delayed(sound, remote))
         assert kinds(remote) == ["server_open", "server_heard", "local_heard", "server_heard"]
+
+
+def test_a_server_that_is_always_late_is_said_to_be() -> None:
+    def late(server: Scripted) -> None:
+        server.welcome()
+        waiting: list[int] = []
+        while not isinstance(message := server.hear(), Bye):
+            waiting.append(message.first)
+            if len(waiting) > 10:
+                server.say(Answer(waiting.pop(0), bytes(2 * BLOCK)))
+
+    def speak(remote: RemoteEnhancer, blocks: int) -> None:
+        for n in range(blocks):
+            remote.process(np.zeros(BLOCK, np.int16))
+            waits(lambda n=n: remote.stats["answers"] >= n - 9)  # type: ignore[misc]
+
+    with scripted(late) as url:
+        with connected(url) as remote:
+            speak(remote, 300)
+            assert kinds(remote) == ["server_open", "server_heard", "local_heard", "server_late"]
+            # ten blocks, less the 40 ms that there are
+            reason = "the server's answers are too late: with 160 more of buffer_ms they would be heard"
+            assert remote.events[-1].reason == reason and remote.stats["late_blocks"] > 280
+        with connected(url, buffer_ms=200) as remote:
+            speak(remote, 100)
+            assert kinds(remote) == ["server_open", "server_heard"] and remote.stats["late_blocks"] == 0
 
 
 def test_after_too_long_a_cut_a_stream_begins_anew_and_nothing_clicks(served: Served) -> None:

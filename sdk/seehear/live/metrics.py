@@ -48,7 +48,7 @@ _HELP = {
     "local_samples": "Samples heard from the net here while the server was late or gone.",
     "untouched_samples": "Samples heard as they came while the server was late or gone.",
     "switches": "Changes between them.",
-    "late_blocks": "Answers of the server that came when their time was over.",
+    "late_blocks": "Answers of the server that came too late to be heard.",
     "connections": "Connections made with the server.",
     "reconnects": "Those of them after the first.",
     "streams": "Streams begun at the server.",

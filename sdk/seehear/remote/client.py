@@ -41,6 +41,8 @@ from seehear.sight.face_crops import opencv
 _FADE_MS, _BLOCK_MS = 10.0, 20.0
 # seconds of sound that a stream must have heard, that begins in the middle of it, before it is heard
 _SETTLED = 2.0
+# seconds of answers in a row that are too late, after which that is said
+_BEHIND = 5.0
 # ms that answers may be waited for at most
 _MOST_BUFFER_MS = 2000.0
 # seconds that the end of the connection, and at the end of the sound the last answers, are waited for
@@ -193,7 +195,7 @@ class RemoteEnhancer:
         self._came = 0
         self._next, self._filled = np.empty(block, np.int16), 0
         self._face, self._gate = "none", 0.0
-        self._late = self._switches = 0
+        self._late = self._behind = self._switches = 0
         self._repairs = {"nonfinite_samples": 0, "clamped_samples": 0}
         before, self._link = self._link, self._new_link(weakly(self._said), self._link)
         if before is not None:
@@ -330,9 +332,21 @@ class RemoteEnhancer:
                 playout.begin(told.place - told.late, told.place + settled)
             else:
                 playout.server.put(told.samples)
-                self._late += playout.server.end <= playout.at
+                self._count_late(playout.at + playout.fade - playout.server.end)
                 self._face, self._gate = told.face, told.gate
             down.popleft()
+
+    def _count_late(self, late: int) -> None:
+        """An answer came so many samples too late to be heard. After a cut many are, one after the other; but not for long."""
+        if late < 0:
+            self._behind = 0
+            return
+        self._late += 1
+        self._behind += self._hello.block
+        if self._behind // self._hello.block == int(_BEHIND * self.rate / self._hello.block):
+            ms = 1e3 * (late + self._hello.block) / self.rate
+            reason = f"the server's answers are too late: with {ms:.0f} more of buffer_ms they would be heard"
+            self._event("server_late", reason, False)
 
     def _as_int16(self, samples: np.ndarray) -> np.ndarray:
         if samples.dtype == np.int16:
@@ -593,7 +607,7 @@ class RemoteEnhancer:
         """What happened since `reset`: `Enhancer.stats` of the local net, and
 
         `server_samples`, `local_samples`, `untouched_samples` : what was heard, a fade counted as what follows it;
-        `switches` : changes between them; `late_blocks` : answers that came when their time was over;
+        `switches` : changes between them; `late_blocks` : answers that came too late to be heard;
         `connections`, `reconnects`, `streams` : made with the server; those of them after the first; begun anew;
         `answers`, `pictures_sent`, `bytes_up`, `bytes_down` : without the framing of websocket, TLS and TCP;
         `answer_mean_ms`, `answer_max_ms` : from sending a block to its answer, of the last 1000 (`answer_times`);
