@@ -141,7 +141,7 @@ export class Stream {
       this.hello.picture = "none";
       this.on.event("no_pictures", `goes on with sound alone: ${reason}`);
       this.again(0, reason);
-    } else if (retry === null && code !== "time") {
+    } else if (retry === null) {
       this.ended = true;
       this.on.refused({ code, reason });
     } else {
