@@ -10,7 +10,7 @@ const RING = 1 << 16; // samples that are kept, 1.3 s at 48 kHz
 const FADE = 0.005; // seconds of every change
 const FIRST_DELAY = 0.1, MOST_DELAY = 0.5; // seconds; until it is measured, and at most
 const SPARE = 0.005, MORE = 0.02; // seconds beyond what was needed; more of them after an underrun
-const FIRST_WINDOW = 1, WINDOW = 10; // seconds after which it is seen what was needed
+const FIRST_WINDOW = 1, WINDOW = 10; // seconds after which it is seen what was needed: each twice the one before, up to that
 
 class Device extends AudioWorkletProcessor {
   constructor({ processorOptions: { block } }) {
@@ -47,18 +47,18 @@ class Device extends AudioWorkletProcessor {
   // How far behind the microphone an answer can be played that has just come, and what follows for the delay.
   measure(needed) {
     const rate = sampleRate;
-    if (!this.window) {
-      this.window = { end: this.at + FIRST_WINDOW * rate, first: true, underruns: this.underruns };
+    const open = (seconds, first) => {
+      this.window = { end: this.at + seconds * rate, seconds, first, underruns: this.underruns };
       this.needed = 0;
-    }
+    };
+    if (!this.window) open(FIRST_WINDOW, true);
     this.needed = Math.max(this.needed, needed);
     this.spare = this.delay - this.needed;
     if (this.at < this.window.end) return;
     const enough = Math.min(MOST_DELAY * rate, this.needed + SPARE * rate);
     const well = this.underruns === this.window.underruns;
     if (this.window.first || (well && enough < this.delay - MORE * rate)) this.change(enough);
-    this.window = { end: this.at + WINDOW * rate, underruns: this.underruns };
-    this.needed = 0;
+    open(Math.min(WINDOW, 2 * this.window.seconds), false);
   }
 
   change(delay) {
