@@ -11,6 +11,7 @@ this computer, to the bit.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -19,20 +20,26 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from heapq import heapify, heapreplace
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seehear.enhancer import Enhancer
+from seehear.live.recorder import CONSENT, CONSENT_VERSION, write_manifest
 from seehear.media.audio_files import read_audio
 from seehear.remote.messages import Bye, Hello, Landmarks, Picture, Sound, pack
 from seehear.remote.opus import Encoder
+from seehear.samples import push
+from seehear.samples.web import Web
 
 RATE, BLOCK = 16000, 320
 PERIOD = BLOCK / RATE
@@ -40,6 +47,9 @@ PERIOD = BLOCK / RATE
 EVERY = 2
 #: Bits a second of Opus where the uplink is told, those of docs/server.md.
 BITS = 11000
+
+#: Bytes of a recording that is given.
+GIVEN = 16_000_000
 
 #: Figure -> (at least, at most).
 LIMITS: dict[str, tuple[float | None, float | None]] = {
@@ -542,6 +552,52 @@ def pictures(cores: tuple[int, int], seconds: float) -> dict[str, Any]:
     return {**row, "lost_or_doubled": row["lost_or_doubled"] + seen_row["lost_or_doubled"], "seen": seen_row}
 
 
+def samples(cores: tuple[int, int], seconds: float) -> dict[str, Any]:
+    """What a device that gives samples, as fast as it goes, costs the streams."""
+    with tempfile.TemporaryDirectory() as folder:
+        kept, stored = Path(folder) / "kept", Path(folder) / "stored"
+        with server(cores[0], "--workers", "1", "--samples", str(stored)) as (port, parent):
+            driven = Driven(
+                cores[1], [port], workers(parent), streams=40, seconds=seconds, picture="landmarks"
+            )
+            os.sched_setaffinity(0, {cores[1]})
+            web, given, begin = Web(f"http://127.0.0.1:{port}"), 0, time.perf_counter()
+            done: list[dict[str, Any]] = []
+            waiting = threading.Thread(target=lambda: done.append(driven.done()))
+            waiting.start()
+            while time.perf_counter() < begin + seconds - 0.2:
+                recording = keep(kept, given)
+                (pushed,) = push(kept, web, [recording.stem], "Ann")
+                if pushed.error is not None:
+                    raise SystemExit(f"a sample was not taken: {pushed.error}")
+                given += 1
+            rate = given * GIVEN / 1e6 / (time.perf_counter() - begin)
+            waiting.join()
+            os.sched_setaffinity(0, set(cores))
+    (row,) = done
+    print(
+        f"40 streams with landmarks beside a device that gives samples, {rate:.0f} MB a second: p99 {row['p99_ms']:.1f} ms, "
+        f"max {row['max_ms']:.0f}, {row['core']:.2f} of a core, memory {row['memory_growth_mb']:+.2f} MB"
+    )
+    return {**row, "mb_a_second": rate}
+
+
+def keep(folder: Path, number: int) -> Path:
+    """A recording of `GIVEN` bytes; its manifest."""
+    path = folder / "Ann" / f"recording{number}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    consent = {"who": "Ann", "when": "2026-01-31T12:00:00+00:00", "text": CONSENT, "version": CONSENT_VERSION}
+    digests = {}
+    for suffix in (".wav", ".mp4"):
+        content = os.urandom(GIVEN // 2)
+        path.with_suffix(suffix).write_bytes(content)
+        digests[suffix] = hashlib.sha256(content).hexdigest()
+    write_manifest(path, {
+        "id": path.stem, "consent": consent, "rate": RATE, "seconds": 60.0, "pictures": 1500, "sha256": digests
+    })  # fmt: skip
+    return path
+
+
 def cuts(cores: tuple[int, int], seconds: float) -> dict[str, Any]:
     """One connection in a hundred cut every second, of two workers, one of which the device may not find again."""
     with server(cores[0], "--workers", "2") as (port, parent):
@@ -600,7 +656,8 @@ def churn(cores: tuple[int, int], seconds: float) -> dict[str, Any]:
 
 
 PARTS = {
-    "capacity": capacity, "delay": delay, "uplink": uplink, "pictures": pictures, "cuts": cuts, "flood": flooded, "churn": churn,
+    "capacity": capacity, "delay": delay, "uplink": uplink, "pictures": pictures,
+    "samples": samples, "cuts": cuts, "flood": flooded, "churn": churn,
 }  # fmt: skip
 
 

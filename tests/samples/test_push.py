@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ def test_pushing_twice_makes_one_sample(kept: Path, stored: Path, url: str) -> N
     (again,) = push(kept, web(line.url))
     assert again == client.Pushed(first.recording, first.sample, new=False)
     assert line.carried < 3000 and len(samples(stored)) == 1
+    with urllib.request.urlopen(f"{url}/metrics") as figures:
+        assert b"seehear_samples_taken_total 1\n" in figures.read()
 
 
 def test_without_consent_to_be_sent_nothing_is(kept: Path, stored: Path, url: str, capsys: Capture) -> None:

@@ -23,6 +23,8 @@ COUNTS: Mapping[str, str] = {
     "pictures_dropped": "Pictures left out: too many, or a newer one came first.",
     "refusals": "Connections closed with an error.",
     "failures": "Errors of the server itself.",
+    "samples_taken": "Samples that devices gave, whole.",
+    "samples_deleted": "Deletions that devices asked for.",
     "workers_restarted": "Workers that died and were started again.",
 }
 #: What goes up and down, and what it is.

@@ -52,6 +52,7 @@ class Samples:
 
     def routes(self, service: Service) -> list[BaseRoute]:
         """For the list of routes."""
+        self._count = service.row.count
 
         def route(path: str, method: str, answer: Callable[[Request, str], Awaitable[Any]]) -> Route:
             async def endpoint(request: Request) -> Response:
@@ -106,6 +107,7 @@ class Samples:
     async def _delete(self, request: Request, device: str) -> Any:
         id = request.path_params["id"]
         await self._run(self._store.delete, device, id)
+        self._count("samples_deleted")
         return {"id": id, "state": "deleted"}
 
     async def _begin(self, request: Request, device: str) -> Any:
@@ -134,7 +136,10 @@ class Samples:
                     if left < 0:
                         break
                 raise
-        return await self._run(self._store.status, device, id)
+        status = await self._run(self._store.status, device, id)
+        if status["state"] == "complete":
+            self._count("samples_taken")
+        return status
 
     async def _keep(self, content: AsyncIterator[bytes], part: Part, left: int) -> None:
         kept = bytearray()
