@@ -6,10 +6,10 @@
 #include "platform.h"
 
 /* Settings of this example; a product would have its own microphone and speaker here. */
-enum { HOP = 160, PICTURES_PER_SECOND = 25 };
+enum { MOST_HOP = 160, PICTURES_PER_SECOND = 25 };
 
 static uint64_t memory[(SEEHEAR_MODEL_MEMORY + 7) / 8];
-static float block[HOP];
+static float block[MOST_HOP];
 
 static void report(const char* what, unsigned long long value) {
   char digits[24];
@@ -37,17 +37,18 @@ static int look(seehear_t* s, int picture) {
 
 static void enhance(seehear_t* s, int with_pictures) {
   unsigned long long sum = 0, most = 0;
+  const int hop = seehear_hop(s);
   int picture = 0, hops = 0;
   seehear_reset(s);
-  for (int at = 0; at + HOP <= CLIP_SAMPLES; at += HOP, ++hops) {
+  for (int at = 0; at + hop <= CLIP_SAMPLES; at += hop, ++hops) {
     if (with_pictures) picture = look(s, picture);
-    for (int i = 0; i < HOP; ++i) block[i] = (float)clip_samples[at + i] / 32768.0f;
+    for (int i = 0; i < hop; ++i) block[i] = (float)clip_samples[at + i] / 32768.0f;
     const unsigned long long before = platform_instructions();
     seehear_process(s, block, block);
     const unsigned long long spent = platform_instructions() - before;
     sum += spent;
     if (spent > most) most = spent;
-    platform_write(block, sizeof block);
+    platform_write(block, (unsigned)hop * sizeof *block);
   }
   report(with_pictures ? "instructions_av" : "instructions_audio", sum / (unsigned)hops);
   report(with_pictures ? "instructions_av_most" : "instructions_audio_most", most);
@@ -58,9 +59,9 @@ static void enhance(seehear_t* s, int with_pictures) {
 int main(void) {
   seehear_error error;
   seehear_t* s = seehear_init(seehear_model, sizeof seehear_model, memory, sizeof memory, &error);
-  if (s == 0 || seehear_hop(s) != HOP) {
+  if (s == 0 || seehear_hop(s) > MOST_HOP) {
     platform_print("error ");
-    platform_print(s == 0 ? error.text : "this example is written for hops of 160 samples");
+    platform_print(s == 0 ? error.text : "this example has room for hops of 160 samples");
     platform_print("\n");
     return 1;
   }

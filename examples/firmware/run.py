@@ -26,7 +26,7 @@ from seehear.media.audio_files import read_audio
 from seehear.runtime import flat_model
 
 HERE = Path(__file__).resolve().parent
-HOP, RATE, PICTURES = 160, 16000, 25
+RATE, PICTURES = 16000, 25
 SECONDS = 1.5
 
 #: What the project promises for the standard profile, without weights, bytes.
@@ -57,7 +57,7 @@ TARGETS: dict[str, dict[str, Any]] = {
 def clip() -> tuple[np.ndarray, np.ndarray]:
     """Speech in babble, int16 (n,), and a mouth that moves, float32 (pictures, 50, 2)."""
     assets = Path(seehear.__file__).parent / "assets"
-    count = int(SECONDS * RATE) // HOP * HOP
+    count = int(SECONDS * RATE)
     speech, babble = (
         read_audio(assets / f"demo_{kind}.wav").samples.reshape(-1)[RATE : RATE + count].astype(np.float64)
         for kind in ("speech", "babble")
@@ -95,16 +95,16 @@ def write_clip(folder: Path, samples: np.ndarray, points: np.ndarray) -> None:
 
 def python_product(bundle: bundles.Bundle, samples: np.ndarray, points: np.ndarray, look: bool) -> np.ndarray:
     """What `seehear.Enhancer` makes of the clip, as late as the firmware is."""
-    enhancer = seehear.Enhancer(bundle)
+    enhancer, hop = seehear.Enhancer(bundle), bundle.hop
     sound = samples.astype(np.float32) / 32768
     out, picture = [], 0
-    for begin in range(0, len(sound), HOP):
-        while look and picture < len(points) and picture / PICTURES <= (begin + HOP) / RATE:
+    for begin in range(0, len(sound), hop):
+        while look and picture < len(points) and picture / PICTURES <= (begin + hop) / RATE:
             enhancer.see_landmarks(points[picture], picture / PICTURES)
             picture += 1
-        out.append(enhancer.process(sound[begin : begin + HOP]))
+        out.append(enhancer.process(sound[begin : begin + hop]))
     # Blocks of any size cost the product a hop less one sample more than the firmware, which takes whole hops.
-    return np.concatenate(out)[HOP - 1 :]
+    return np.concatenate(out)[hop - 1 :]
 
 
 def missing(target: str) -> str:
@@ -173,7 +173,7 @@ def main() -> int:
     parser.add_argument(
         "--targets", nargs="+", choices=TARGETS, default=["cortex-m7", "cortex-m55", "aarch64-linux"]
     )
-    parser.add_argument("--model", default="default", help="name or path of a bundle of the standard profile")
+    parser.add_argument("--model", default="default", help="name or path of a bundle")
     parser.add_argument("--build", help="folder for what is built (default: a temporary one)")
     parser.add_argument("--audio-only", action="store_true", help="without the lip and gate nets")
     parser.add_argument("--json", action="store_true")

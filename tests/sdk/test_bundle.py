@@ -53,6 +53,18 @@ def test_tiny_is_sound_alone_in_120_kb_and_takes_noise_away() -> None:
     assert np.isfinite(out).all() and out[16000:].std() < 0.2 * hiss.std()
 
 
+def test_low_latency_is_10_ms_late_with_hops_of_5_and_takes_noise_away() -> None:
+    model = load("low-latency")
+    assert model.delays_ms[0] == 10 and model.hop == 80 and not model.has_vision
+    assert model.manifest["scores"]["stranger"]
+    hiss = 0.05 * np.random.default_rng(0).standard_normal(32000).astype(np.float32)
+    with Enhancer.load(model, block=80) as enhancer:
+        assert enhancer.latency == 80
+        out = np.concatenate([enhancer.process(hiss[at : at + 80]) for at in range(0, len(hiss), 80)])
+        assert np.array_equal(out[80:], enhancer.enhance(hiss, 16000)[:-80])
+    assert np.isfinite(out).all() and out[16000:].std() < 0.2 * hiss.std()
+
+
 def test_unknown_model_lists_what_there_is() -> None:
     with pytest.raises(BundleError, match=r"no model 'defualt': .*one of: .*default"):
         load("defualt")
