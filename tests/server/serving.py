@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from websockets.exceptions import ConnectionClosed
@@ -50,7 +51,7 @@ class Served:
     def __init__(self, process: subprocess.Popen[str], url: str) -> None:
         self.process, self.url = process, url
         self.socket = url.replace("http", "ws", 1) + "v1/stream"
-        self.port = int(url.rpartition(":")[2].rstrip("/"))
+        self.port = urlsplit(url).port or 80
 
     def get(self, path: str, **headers: str) -> tuple[int, str]:
         """Status and body of a page."""
