@@ -136,7 +136,7 @@ class Samples:
                     if left < 0:
                         break
                 raise
-        status = await self._run(self._store.status, device, id)
+        status = await self._run(part.status)
         if status["state"] == "complete":
             self._count("samples_taken")
         return status

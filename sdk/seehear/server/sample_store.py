@@ -22,7 +22,7 @@ import random
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -202,15 +202,7 @@ class SampleStore:
         """What is there of a device's sample; Refusal "unknown" or "deleted"."""
         with _available():
             row, files = self._do(lambda connection: self._known(connection, id, self._owner(device)))
-            return _told(row) | {
-                "files": {
-                    name: {
-                        "bytes": size,
-                        "have": size if row.state == "complete" else self._have(id, name, size),
-                    }
-                    for name, size, _ in files
-                }
-            }
+            return _told(row) | self._there(id, files, row.state == "complete")
 
     def receive(self, device: str, id: str, name: str, begin: int, total: int) -> Part:
         """Take more of a file.
@@ -222,24 +214,23 @@ class SampleStore:
         """
         if name not in FILES:
             raise Refusal("unknown", f"expected one of the files {', '.join(FILES)}")
+        path, owner = self._uploads / check_id(id), self._owner(device)
         with _available():
-            row, files = self._do(lambda connection: self._known(connection, id, self._owner(device)))
-            size = next(size for each, size, _ in files if each == name)
-            if row.state == "complete":
-                raise Refusal("offset", "the sample is complete")
-            if total != size:
-                raise Refusal("format", f"{name}: expected a file of {size} bytes, got one of {total}")
-            path = self._uploads / id
-            path.mkdir(mode=0o700, exist_ok=True)
+            if not path.is_dir() and self._do(lambda c: self._known(c, id, owner))[0].state == "uploading":
+                path.mkdir(mode=0o700, exist_ok=True)
             try:
                 with _lock(path) as there:
                     # whoever deletes it writes that down, then takes the folder: nothing comes into one that it has left
-                    row, _ = self._do(lambda connection: self._known(connection, id, self._owner(device)))
-                    have = self._have(id, name, size)
+                    row, files = self._do(lambda c: self._known(c, id, owner))
+                    size, have = files[name], self._have(id, name, files[name])
+                    if total != size:
+                        raise Refusal(
+                            "format", f"{name}: expected a file of {size} bytes, got one of {total}"
+                        )
                     if row.state == "complete" or not there or begin != have or have == size:
                         raise Refusal("offset", f"{name}: expected to go on at {have}, got {begin}")
                     _open_part(path / f"{FILES[name]}.part", os.O_CREAT)
-                return Part(self, id, name, begin, size)
+                return Part(self, device, id, files, name, begin)
             except Refusal:
                 with suppress(OSError):  # where it has nothing in it
                     path.rmdir()
@@ -374,16 +365,15 @@ class SampleStore:
             raise Refusal("unknown", "there is no such sample")
         return row
 
-    def _known(
-        self, connection: sql.Connection, id: str, owner: str
-    ) -> tuple[Any, list[tuple[str, int, str]]]:
+    def _known(self, connection: sql.Connection, id: str, owner: str) -> tuple[Any, dict[str, int]]:
+        """The row of a sample, and how many bytes its files have."""
         row = self._row(connection, check_id(id), owner)
         if row is None:
             raise Refusal("unknown", "there is no such sample")
         if row.state == "deleted":
             raise Refusal("deleted", "it was deleted here, and is not taken again")
-        query = sql.select(_files.c.name, _files.c.bytes, _files.c.sha256).where(_files.c.sample == id)
-        return row, [(name, size, sha256) for name, size, sha256 in connection.execute(query)]
+        query = sql.select(_files.c.name, _files.c.bytes).where(_files.c.sample == id)
+        return row, {name: size for name, size in connection.execute(query)}
 
     def _allow(self, connection: sql.Connection, owner: str, sample: Sample) -> None:
         most = self.quotas
@@ -418,6 +408,15 @@ class SampleStore:
             return (self._uploads / id / f"{FILES[name]}.part").stat().st_size
         except FileNotFoundError:
             return 0
+
+    def _there(self, id: str, files: Mapping[str, int], complete: bool = False) -> dict[str, Any]:
+        """What a device is told of files."""
+        return {
+            "files": {
+                name: {"bytes": size, "have": size if complete else self._have(id, name, size)}
+                for name, size in files.items()
+            }
+        }
 
     @contextmanager
     def _held(self, id: str) -> Iterator[Path | None]:
@@ -485,8 +484,11 @@ class Part:
     """What comes of a file; made by `SampleStore.receive`. Nobody waits for it: whoever else sends the same file goes on
     where this one is, and this one ends."""
 
-    def __init__(self, store: SampleStore, id: str, name: str, at: int, size: int) -> None:
-        self._store, self._id, self._name, self._at, self._size = store, id, name, at, size
+    def __init__(
+        self, store: SampleStore, device: str, id: str, files: Mapping[str, int], name: str, at: int
+    ) -> None:
+        self._store, self._device, self._id, self._files = store, device, id, files
+        self._name, self._at, self._size = name, at, files[name]
         self._folder = store._uploads / id
         self._path = self._folder / f"{FILES[name]}.part"
 
@@ -494,6 +496,12 @@ class Part:
     def left(self) -> int:
         """Bytes until the end of the file."""
         return self._size - self._at
+
+    def status(self) -> dict[str, Any]:
+        """What is there of the sample now."""
+        if not self.left:
+            return self._store.status(self._device, self._id)
+        return {"id": self._id, "state": "uploading", **self._store._there(self._id, self._files)}
 
     def write(self, content: bytes) -> None:
         """Append; the last byte ends the file, and the last file the sample.
