@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import random
 import socket
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -288,6 +290,38 @@ def test_after_too_long_a_cut_a_stream_begins_anew_and_nothing_clicks(served: Se
         assert apart < 1600
         assert np.abs(np.diff(out)).max() <= np.abs(np.diff(right)).max() + 2 * apart / 160 + 20
         assert kinds(remote).count("server_lost") == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_becomes_of_the_cable_every_sample_is_in_its_place(served: Served, seed: int) -> None:
+    """At strength 0 server, local net and microphone have the same samples, so what is heard must be they, to the bit."""
+    chance = random.Random(seed)
+    sound = noise(8, seed)
+    with Cable(served.url) as cable, connected(cable.url, strength=0.0, buffer_ms=100) as remote:
+        heard = []
+        at, until = 0, 0
+        while at < len(sound):
+            if at >= until:  # something else
+                until = at + chance.choice((1600, 8000, 24000))
+                cable.release()
+                cable.up = True
+                what = chance.choice(("keep up", "keep up", "hurry", "hold", "cut", "down"))
+                if what == "hold":
+                    cable.hold()
+                elif what in ("cut", "down"):
+                    cable.up = what == "cut"
+                    cable.cut()
+            size = chance.choice((1, 160, 320, 1000))
+            before = remote.stats["answers"]
+            heard.append(remote.process(sound[at : at + size]))
+            at += len(heard[-1])
+            for _ in range(10 if what == "keep up" else 0):
+                if remote.stats["answers"] > before:
+                    break
+                time.sleep(0.001)
+        cable.release()
+        assert np.array_equal(np.concatenate(heard)[remote.latency :], sound[: -remote.latency])
+        assert not remote.refused
 
 
 def test_a_server_that_was_never_there_is_said_once() -> None:
