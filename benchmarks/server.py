@@ -563,7 +563,8 @@ def samples(cores: tuple[int, int], seconds: float) -> dict[str, Any]:
             begin = time.perf_counter()
             with subprocess.Popen(
                 [sys.executable, "-m", "seehear.cli", *push, f"http://127.0.0.1:{port}"],
-                stdout=subprocess.DEVNULL, preexec_fn=lambda: (os.sched_setaffinity(0, {cores[1]}), os.nice(5)),
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                preexec_fn=lambda: (os.sched_setaffinity(0, {cores[1]}), os.nice(5)),
             ) as giver:  # fmt: skip
                 row = driven.done()
                 rate = sum(file.stat().st_size for file in stored.rglob("sample.*")) / 1e6
