@@ -50,12 +50,16 @@ class Wire:
 
     def streams(self) -> list[tuple[list[FromClient], list[FromServer]]]:
         """What has gone each way over the websockets so far, one after the other."""
-        both = [(bytes(line.up), bytes(line.down)) for line in self._lines]
+        both = [(bytes(line.up), bytes(line.down)) for line in self._lines if line.socket]
         return [
             ([from_client(each) for each in messages(up)], [from_server(each) for each in messages(down)])
             for up, down in both
-            if b"\r\n\r\n" in down and down.startswith(b"HTTP/1.1 101")
         ]
+
+    @property
+    def over(self) -> bool:
+        """Whether all websockets have ended."""
+        return all(line.over for line in self._lines if line.socket)
 
     def __enter__(self) -> Wire:
         return self
@@ -66,6 +70,10 @@ class Wire:
 
 
 class _Line:
+    """One connection; `over` when it has ended."""
+
+    over = False
+
     def __init__(self, near: socket.socket, port: int) -> None:
         self._ends = (near, socket.create_connection(("127.0.0.1", port), LONG))
         self.up, self.down = bytearray(), bytearray()
@@ -77,15 +85,21 @@ class _Line:
     def _carry(self, here: socket.socket, there: socket.socket, kept: bytearray) -> None:
         with suppress(OSError):
             while data := here.recv(1 << 16):
-                kept += data
                 there.sendall(data)
+                kept += data
         self.cut()
+
+    @property
+    def socket(self) -> bool:
+        """Whether it has become a websocket."""
+        return self.down.startswith(b"HTTP/1.1 101") and b"\r\n\r\n" in self.down
 
     def cut(self) -> None:
         for end in self._ends:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
+        self.over = True
 
 
 def messages(data: bytes) -> Iterator[bytes | str]:

@@ -19,9 +19,10 @@ async function begin() {
   const own = (run = { state: "connecting", face: "none", camera: null, events: [], figures: null });
   start.disabled = true;
   tell();
+  let media = null;
   try {
     own.sound = await Sound.open();
-    const media = await devices(own);
+    media = await devices(own);
     if (run !== own) return stop(media);
     own.sound.from(media, () => lostMicrophone(own));
     await own.sound.context.resume();
@@ -37,6 +38,7 @@ async function begin() {
     await list();
   } catch (error) {
     end();
+    if (media) stop(media);
     complain(why(error));
   } finally {
     start.disabled = !navigator.mediaDevices;

@@ -37,8 +37,9 @@ function open(asked) {
   stream = new Stream(asked.address, asked.hello, {
     welcome(welcome, resumed) {
       port.postMessage({ latency: welcome.latency, again: !resumed });
+      const first = !columns;
       if (!resumed) columns = new Columns(rate, welcome.latency);
-      tell("draw", JSON.stringify({ kind: "hello", faces: FACES, step: STEP, floor_db: FLOOR_DB, bands: columns.centres }));
+      if (first) tell("draw", JSON.stringify({ kind: "hello", faces: FACES, step: STEP, floor_db: FLOOR_DB, bands: columns.centres }));
       tell("welcome", { welcome, resumed });
     },
     answer(answer) {
