@@ -41,8 +41,10 @@ def postgresql() -> Iterator[Callable[[], str]]:
     if not found:
         pytest.skip("no PostgreSQL: apt-get install postgresql")
     user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+    if user not in {each.pw_name for each in pwd.getpwall()}:
+        pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
     become = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"] if os.getuid() == 0 else []
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # the path of a socket has 107 bytes at most
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # the path of a socket has 107 bytes at most
     if become:
         shutil.chown(folder, user, user)
 

@@ -286,6 +286,12 @@ def test_a_database_that_is_none_is_told(
         SampleStore(stored, database)
 
 
+def test_a_worker_begins_without_the_database(stored: Path) -> None:
+    store = SampleStore(stored, "postgresql+psycopg://127.0.0.1:9/x", salt="known")
+    with pytest.raises(Refusal, match="the server's database cannot be reached now"):
+        store.listed()
+
+
 def test_a_driver_that_is_missing_is_named(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'psycopg\[binary\]'"):

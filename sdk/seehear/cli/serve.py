@@ -161,12 +161,9 @@ def _samples(arguments: argparse.Namespace) -> Callable[[], Samples]:
         raise InputError(f"--samples-mb: expected 1 to 1e9, got {arguments.samples_mb:g}")
     quotas = Quotas(bytes=int(1e6 * arguments.samples_mb))
 
-    def store() -> SampleStore:
-        return SampleStore(arguments.samples, arguments.database, quotas)
-
-    with closing(store()) as first:
+    with closing(SampleStore(arguments.samples, arguments.database, quotas)) as first:
         first.sweep(keep)
-    return lambda: Samples(store(), keep)
+    return lambda: Samples(SampleStore(arguments.samples, arguments.database, quotas, first.salt), keep)
 
 
 def _there(arguments: argparse.Namespace) -> SampleStore:

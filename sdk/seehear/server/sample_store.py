@@ -121,6 +121,7 @@ class SampleStore:
     folder : for the files; it is made.
     database : URL for SQLAlchemy, of PostgreSQL or SQLite; None: a file in the folder.
     quotas : of each device.
+    salt : that of a store of the same database, which has looked at it already: it need not be there now.
 
     Raises
     ------
@@ -133,7 +134,11 @@ class SampleStore:
     """
 
     def __init__(
-        self, folder: str | os.PathLike[str], database: str | None = None, quotas: Quotas | None = None
+        self,
+        folder: str | os.PathLike[str],
+        database: str | None = None,
+        quotas: Quotas | None = None,
+        salt: str = "",
     ) -> None:
         self.folder, self.quotas = Path(folder), quotas or Quotas()
         self._uploads = self.folder / ".uploads"
@@ -148,9 +153,8 @@ class SampleStore:
         except OSError as error:
             raise OutputError(f"{self.folder}: cannot be written ({error.strerror})") from error
         self._engine = _engine(database)
-        self._salt = ""
         try:
-            self._salt = self._do(self._prepared)
+            self.salt = salt or self._do(self._prepared)
         except SQLAlchemyError as error:
             raise OutputError(f"--database: cannot be used: {_brief(error)}") from error
 
@@ -395,7 +399,7 @@ class SampleStore:
         return self._hash("device", device)
 
     def _hash(self, *parts: str) -> str:
-        return hashlib.sha256("\0".join((self._salt, *parts)).encode()).hexdigest()
+        return hashlib.sha256("\0".join((self.salt, *parts)).encode()).hexdigest()
 
     # --- files
 
