@@ -19,7 +19,7 @@ cli = pytest.importorskip("seehear_convert.cli")
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A video of a face, of two seconds."""
+    """A video of a face, of a second."""
     pytest.importorskip("cv2")
     pytest.importorskip("skimage")
     av = pytest.importorskip("av")
@@ -31,7 +31,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         video = container.add_stream("mpeg4", rate=25)
         video.width = video.height = talking_head.SIDE
         video.pix_fmt, video.bit_rate = "yuv420p", 2_000_000
-        for n in range(50):
+        for n in range(25):
             picture = talking_head.speaking_face(still, float(0.3 - 0.3 * np.cos(n / 4)), 0.0)
             container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(video.encode(None))
@@ -48,7 +48,7 @@ def test_what_was_recorded_and_given_is_in_the_features_and_what_was_deleted_is_
     kept: Path, stored: Path, tmp_path: Path, url: str, pictures: bytes
 ) -> None:
     out = tmp_path / "store"
-    manifests = [record(kept, seconds=2, pictures=pictures, seed=seed) for seed in range(2)]
+    manifests = [record(kept, seconds=1, pictures=pictures, seed=seed) for seed in range(2)]
     first, second = push(kept, web(url), consent=WHO)
     assert set(prepared(stored, out)) == {f"samples/{first.sample}", f"samples/{second.sample}"}
     store = corpus.Store(out)
