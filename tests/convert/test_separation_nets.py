@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -112,3 +115,24 @@ def test_published_size_is_counted() -> None:
     # The published code's T = 5 is a first round and five more: 14.3 GMAC at width 64 (S3).
     assert macs(pcnet(64, 6)) == pytest.approx(14.3e9, rel=0.01)
     assert macs(sound_net(Config(net="unet_late"))) > 0
+
+
+def test_bundle_is_made_of_the_weights_that_are_kept(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    from seehear.bundle import find_model, load
+    from seehear_convert.separation import quantize
+
+    run = Path(__file__).parents[2] / "convert/trained/separation/ship-16-3"
+    bundle = load(find_model("instruments"), kind="separation")
+    assert bundle.manifest["training"]["config"] == asdict(Config.load(run / "config.json"))
+    file = tmp_path / "sound.tflite"
+    file.write_bytes(bundle.graphs["sound"])
+    graph = quantize.Graph(file)
+    sound, _ = quantize.parts(keras.models.load_model(run / "separator.keras", compile=False))
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, -0.3, (1, 256, 1, 1)) + 0.1 * rng.standard_normal((1, 256, 256, 1))
+    spectrogram, guide = np.asarray(x, np.float32), rng.uniform(0, 1, (1, 2, 2, 16)).astype(np.float32)
+    float_mask = 1 / (1 + np.exp(-np.asarray(sound.predict_on_batch([spectrogram, guide]))))
+    mask = graph(spectrogram=spectrogram, guide=guide)
+    assert np.sqrt(np.mean((mask - float_mask) ** 2)) < 0.03
+    assert np.corrcoef(mask.ravel(), float_mask.ravel())[0, 1] > 0.9
