@@ -6,6 +6,7 @@ import gc
 import itertools
 import json
 import random
+import re
 import socket
 import threading
 import time
@@ -263,9 +264,9 @@ def test_a_server_that_is_always_late_is_said_to_be() -> None:
         with connected(url) as remote:
             speak(remote, 300)
             assert kinds(remote) == ["server_open", "server_heard", "local_heard", "server_late"]
-            # ten blocks, less the 40 ms that there are
-            reason = "the server's answers are too late: with 160 more of buffer_ms they would be heard"
-            assert remote.events[-1].reason == reason and remote.stats["late_blocks"] > 280
+            # ten blocks, less the 40 ms that there are; a block less if the answer comes before the call is over
+            assert re.search(r"with 1[46]0 more of buffer_ms they would be heard$", remote.events[-1].reason)
+            assert remote.stats["late_blocks"] > 280
         with connected(url, buffer_ms=200) as remote:
             speak(remote, 100)
             assert kinds(remote) == ["server_open", "server_heard"] and remote.stats["late_blocks"] == 0
