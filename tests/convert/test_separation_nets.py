@@ -12,7 +12,7 @@ pytest.importorskip("tensorflow")
 
 import keras
 
-from seehear_convert.separation.pcnet import macs, pcnet
+from seehear_convert.separation.pcnet import after, macs, pcnet
 from seehear_convert.separation.train import Config, separator, sound_net
 
 
@@ -136,3 +136,15 @@ def test_bundle_is_made_of_the_weights_that_are_kept(tmp_path: Path) -> None:
     mask = graph(spectrogram=spectrogram, guide=guide)
     assert np.sqrt(np.mean((mask - float_mask) ** 2)) < 0.03
     assert np.corrcoef(mask.ravel(), float_mask.ravel())[0, 1] > 0.9
+
+
+def test_a_net_is_read_out_after_fewer_of_its_rounds() -> None:
+    keras.utils.set_random_seed(1)
+    net = pcnet(1, 2)
+    x = [np.random.default_rng(0).random((1, *shape), np.float32) for shape in ((256, 256, 1), (2, 2, 16))]
+    whole = net.predict_on_batch(x)
+    np.testing.assert_array_equal(after(net, 2).predict_on_batch(x), whole)
+    assert not np.array_equal(after(net, 1).predict_on_batch(x), whole)
+    for wrong, rounds in ((net, 3), (net, 0), (sound_net(Config(net="unet_late", width=1)), 1)):
+        with pytest.raises(ValueError, match="at most its"):
+            after(wrong, rounds)

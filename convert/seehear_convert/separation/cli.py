@@ -65,6 +65,11 @@ def _evaluate(args: argparse.Namespace, steps: Callable[[int, int, str], None]) 
     chosen = [c for origin, n in (("rendered", args.rendered), ("real", args.real)) if n
               for c in evaluate.cases(store, args.split, origin, n, args.seed, args.pictures, args.sources)]  # fmt: skip
     nets = {run.name: evaluate.load(run, store, args.pictures) for run in args.runs}
+    nets |= {
+        f"{run.name}, round {n}": evaluate.load(run, store, args.pictures, n)
+        for run in args.runs
+        for n in args.rounds
+    }
     if args.int8:
         from . import quantize
 
@@ -176,6 +181,14 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
         default=[],
         metavar="BUNDLE",
         help="score these too, as the device runs them",
+    )
+    p.add_argument(
+        "--rounds",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="T",
+        help="score the runs' PCNets too as they are read out after T of their rounds",
     )
     p.add_argument(
         "--masks",

@@ -339,17 +339,25 @@ def load_bundle(file: Path, store: Store, shown: str = "any") -> tuple[Predict, 
     return predict, Images(store, TELLING, shown)
 
 
-def load(run: Path, store: Store, shown: str = "any") -> tuple[Predict, Pictures]:
-    """The net of a training run as a function, and the pictures it is shown, of one of the kinds `data.SHOWN`."""
+def load(run: Path, store: Store, shown: str = "any", rounds: int = 0) -> tuple[Predict, Pictures]:
+    """The net of a training run as a function, and the pictures it is shown, of one of the kinds `data.SHOWN`.
+
+    rounds : a PCNet is read out after so many of its rounds; 0 is after all.
+    """
     import keras
 
+    from .pcnet import after
+    from .quantize import parts
     from .train import Config
 
     config = Config.load(run / "config.json")
     model = keras.models.load_model(run / "separator.keras", compile=False)
+    guide, sound = model.get_layer("guide"), parts(model)[0]
+    if rounds:
+        sound = after(sound, rounds)
 
     def predict(x: F32, maps: F32) -> F32:
-        logit = np.asarray(model.predict_on_batch([x, maps]), np.float32)[..., 0]
+        logit = np.asarray(sound.predict_on_batch([x, guide.predict_on_batch(maps)]), np.float32)[..., 0]
         return np.asarray(1 / (1 + np.exp(-logit)), np.float32)
 
     return predict, Pictures(store, config.backbone, shown)

@@ -101,6 +101,26 @@ def pcnet(width: int = 16, rounds: int = 3) -> keras.Model:
     return keras.Model([spectrogram, guide], logit, name="pcnet")
 
 
+def after(net: keras.Model, rounds: int) -> keras.Model:
+    """A trained PCNet read out after the first ``rounds`` of its rounds.
+
+    Raises
+    ------
+    ValueError
+        It has fewer.
+    """
+    norms = [layer.name for layer in net.layers if layer.name.startswith("down_norm_")]
+    if net.name != "pcnet" or not 1 <= rounds <= len(norms) // LEVELS:
+        raise ValueError(
+            f"expected a PCNet and at most its {len(norms) // LEVELS} rounds, got {net.name} and {rounds}"
+        )
+    short = pcnet(net.get_layer(f"down_{LEVELS}").filters, rounds)
+    for layer in short.layers:
+        if layer.weights:
+            layer.set_weights(net.get_layer(layer.name).get_weights())
+    return short
+
+
 def macs(model: keras.Model) -> int:
     """Multiply-accumulates of one forward pass: those of all convolutions and dense layers, a shared one each time it runs."""
     total = 0
