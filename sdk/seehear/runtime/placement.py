@@ -213,6 +213,8 @@ class Placer:
     scheduler, invoker, bundle : of one `Enhancer`, or what stands for them in a `Separator`.
     on_event : called with each `DelegateEvent`; those of a retirement come from within `process`.
     deadline_ms : for a `Placement` that names none.
+    steps : of a tensor, by which an NPU's answers may differ from the CPU's. NPUs that work are within 1 or 2 of
+        the enhancer's.
 
     Attributes
     ----------
@@ -226,9 +228,10 @@ class Placer:
         bundle: Bundle,
         on_event: Callable[[Event], None],
         deadline_ms: float,
+        steps: float = 2.0,
     ) -> None:
         self._scheduler, self._invoker, self._bundle = scheduler, invoker, bundle
-        self._on_event, self._deadline_ms = on_event, deadline_ms
+        self._on_event, self._deadline_ms, self._steps = on_event, deadline_ms, steps
         self._cpu_runs = list(invoker.runs)
         self._where: dict[str, Accelerator] = {}
         self.accelerators: list[Accelerator] = []
@@ -360,7 +363,7 @@ class Placer:
         number = self._scheduler.graph_names.index(name)
         buffer = partial(self._scheduler.buffer, number)
         cpu, run_cpu = self._invoker.graphs[number], self._cpu_runs[number]
-        lane = Lane(accelerator, graph, cpu, run_cpu, buffer, check_all)
+        lane = Lane(accelerator, graph, cpu, run_cpu, buffer, check_all, self._steps)
         wrong = lane.try_out()
         if wrong:
             raise DelegateError(wrong)

@@ -29,6 +29,8 @@ DEFAULT = "instruments"
 PICTURES = 3
 #: Time that a run of a graph on an NPU may take unless a `Placement` says otherwise; a block has five seconds.
 DEADLINE_MS = 1000.0
+#: Steps of a mask by which an NPU's answers may differ from the CPU's: after so many layers two kernels of one CPU do by 5 or so.
+STEPS = 4.0
 _RECENT_EVENTS = 100
 
 OnBlock = Callable[[np.ndarray, np.ndarray], None]
@@ -78,7 +80,7 @@ class Separator:
         self._tensors = _Tensors(bundle)
         self._invoker = Invoker(self._tensors, bundle)
         self._graphs = {graph.name: graph for graph in self._invoker.graphs}
-        self._placer = Placer(self._tensors, self._invoker, bundle, self._remember, DEADLINE_MS)
+        self._placer = Placer(self._tensors, self._invoker, bundle, self._remember, DEADLINE_MS, STEPS)
         self._emulated: dict[str, str] = {}
         self.runtime = str(self._invoker.runtime)
         self._lock = threading.Lock()
