@@ -144,7 +144,7 @@ def test_an_unknown_key_is_answered_with_the_known_ones(
     path = write('microphone = "default"\n')
     assert main(["live", "--config", str(path)]) == InputError.exit_code
     said = capsys.readouterr().err
-    assert said.startswith(f"seehear: {path}: unknown key 'microphone'; known: bind, board, camera, ")
+    assert said.startswith(f"seehear: {path}: unknown key 'microphone'; known: bind, board, ca, camera, ")
     assert "mic, model, monitor" in said and "help" not in said and "config" not in said.split("known: ")[1]
 
 

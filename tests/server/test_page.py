@@ -238,7 +238,7 @@ def test_pictures_of_a_face_are_seen_and_count(page: Page, frames: bool) -> None
 def test_pictures_can_be_left_off_and_shown_again(page: Page) -> None:
     page.start(camera=True)
     page.click("[name=picture]")
-    while [each.picture for (each,) in (page.sent(Hello, n) for n in range(len(page.wire.streams())))] != [
+    while [hello.picture for n in range(len(page.wire.streams())) for hello in page.sent(Hello, n)] != [
         "jpeg",
         "none",
     ]:
