@@ -86,7 +86,7 @@ INSTALLATIONS: dict[str, Installation] = {
     "x86_64-tflite": Installation("x86_64", "", ("tflite-runtime==2.14.0", "numpy<2")),
     "aarch64-numpy": Installation("aarch64", "arm64", ("numpy>=2",), limit=83, limit_in_use=70, reference="",
                                   **_CORTEX_A53),
-    "aarch64-litert": Installation("aarch64", "arm64", ("ai-edge-litert==2.3.0", "numpy>=2"), limit=132, **_CORTEX_A53),
+    "aarch64-litert": Installation("aarch64", "arm64", ("ai-edge-litert==2.3.0", "numpy>=2"), limit=133, **_CORTEX_A53),
     "aarch64-tflite": Installation("aarch64", "arm64", ("tflite-runtime==2.14.0", "numpy<2"), limit=82,
                                    reference="x86_64-tflite", **_CORTEX_A53),
     "armv7l-tflite": Installation("armv7l", "armhf", ("tflite-runtime==2.14.0",), debs=("python3-numpy",),
