@@ -513,12 +513,9 @@ def test_a_list_gives_what_single_runs_give_and_goes_on_after_bad_rows(
     assert cli.main(["separate", str(video), "-o", str(tmp_path / "single"), "--halves"]) == 0
     names = sorted(path.name for path in (tmp_path / "single").iterdir())
     assert sorted(path.name for path in (tmp_path / "out" / "a").iterdir()) == names
-    folders = (tmp_path / "out" / "a", tmp_path / "single")
     for name in names:
         if name.endswith(".wav"):
-            # the threads of another process may sum in another order: a step of 16 bit
-            one, other = (read_audio(folder / name).samples for folder in folders)
-            np.testing.assert_allclose(one, other, rtol=0, atol=1.01 / 32768)
+            assert (tmp_path / "out" / "a" / name).read_bytes() == (tmp_path / "single" / name).read_bytes()
     sums = (tmp_path / "out" / "SHA256SUMS").read_text().splitlines()
     assert sorted(line.split("  ")[1] for line in sums) == [f"a/{name}" for name in names]
     capsys.readouterr()

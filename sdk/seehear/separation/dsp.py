@@ -82,11 +82,11 @@ def warp_matrix() -> NDArray[np.float32]:
 
 
 @cache
-def unwarp_matrix() -> NDArray[np.float32]:
-    """(BINS, ROWS): linear interpolation between the two rows around a bin; every row sums to 1."""
+def _between() -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Of every bin the row below it, (BINS,), and how far it lies towards the next, 0..1, (BINS, 1)."""
     place = np.interp(np.arange(BINS), rows(), np.arange(ROWS))
-    weights = np.maximum(0.0, 1 - np.abs(np.arange(ROWS) - place[:, None]))
-    return weights.astype(np.float32)
+    below = np.minimum(place.astype(np.intp), ROWS - 2)
+    return below, (place - below).astype(np.float32)[:, None]
 
 
 def warp(x: Array) -> Array:
@@ -95,8 +95,13 @@ def warp(x: Array) -> Array:
 
 
 def unwarp(mask: Array) -> Array:
-    """A mask (..., ROWS, frames) on the bins: (..., BINS, frames). Masks that sum to 1 still do."""
-    return np.asarray(unwarp_matrix() @ mask)
+    """A mask (..., ROWS, frames) on the bins: (..., BINS, frames). Masks that sum to 1 still do.
+
+    A bin lies between two rows: no product of matrices, whose order of sums is that of the threads there are.
+    """
+    below, weight = _between()
+    low = np.asarray(mask)[..., below, :]
+    return np.asarray(low + weight * (np.asarray(mask)[..., below + 1, :] - low))
 
 
 def log_magnitude(x: Array) -> Array:
