@@ -143,7 +143,8 @@ def landmarks_of(row: dict[str, str]) -> list[tuple[float, F32 | None]]:
         ]
 
 
-def _images(condition: str, at: int) -> list[tuple[float, F32 | None]]:
+def images_of(condition: str, at: int) -> list[tuple[float, F32 | None]]:
+    """Timed landmarks that row ``at`` shows under a condition."""
     rows = _state["rows"]
     row = rows[at]
     if condition == "shuffled":
@@ -172,7 +173,7 @@ def heard(at: int, condition: str, on_hop: Callable[[Any], None] | None = None) 
     noisy, clean = noisy[:n], clean[:n]
     if condition == "noisy":
         return noisy, clean, noisy
-    images = [] if condition == "audio" else _images(condition, at)
+    images = [] if condition == "audio" else images_of(condition, at)
     out = _state["enhancer"].enhance(noisy, 16000, images or None, _state["delay"], on_hop)
     return noisy, clean, np.asarray(out, np.float32)
 
@@ -280,6 +281,13 @@ def evaluate(
                 file.flush()
                 count += len(some)
                 progress(count, len(jobs), "evaluate")
+    return write_scores(rows, done, out)
+
+
+def write_scores(
+    rows: list[dict[str, str]], done: dict[tuple[int, str], dict[str, Any]], out: Path
+) -> list[dict[str, Any]]:
+    """Write ``out/scores.csv`` of what is done, by (row, condition), and return its rows."""
     results = [
         {k: rows[at].get(k, "") for k in ("id", "group", "kind", "snr_db", "talker", "sync")} | r
         for (at, _), r in sorted(done.items())
@@ -374,9 +382,9 @@ def _means(
     return [*head, *lines] if lines else []
 
 
-def report(results: list[dict[str, Any]]) -> str:
-    """Markdown tables: means by group, kind and SNR; paired differences of every condition to audio only."""
-    conditions = [c for c in CONDITIONS if any(r["condition"] == c for r in results)]
+def report(results: list[dict[str, Any]], order: Iterable[str] = CONDITIONS) -> str:
+    """Markdown tables: means by group, kind and SNR; paired differences of every condition in ``order`` to audio only."""
+    conditions = [c for c in order if any(r["condition"] == c for r in results)]
     groups = list(dict.fromkeys(r["group"] for r in results))
     snrs = sorted({float(r["snr_db"]) for r in results})
     lines = _means(results, conditions, "By group", {g: _subset(group=g) for g in groups})

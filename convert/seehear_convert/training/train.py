@@ -204,7 +204,7 @@ def measure_stats(config: Config, store: Path, count: int = 160) -> dict[str, An
     return stats
 
 
-def _learner(net: str, config: Config, run: Path) -> tuple[dict[str, Any], Any, Any]:
+def learning(net: str, config: Config, run: Path) -> tuple[dict[str, Any], Any, Any]:
     """The networks that learn, by name, the model that is fitted (one of them, or several in one), and its loss."""
     import keras
     from keras import ops
@@ -305,7 +305,7 @@ def _learner(net: str, config: Config, run: Path) -> tuple[dict[str, Any], Any, 
     return {net: model} | ({"lips": lips} if refine else {}), whole, gate_loss
 
 
-def _stream(
+def examples_of(
     net: str,
     config: Config,
     store: Path,
@@ -335,6 +335,57 @@ def _remember(run: Path, leg: dict[str, Any]) -> None:
     file.write_text(json.dumps([*legs, leg], indent=1) + "\n", encoding="utf-8")
 
 
+def fit(
+    fitted: Any,
+    name: str,
+    config: Config,
+    run: Path,
+    total: int,
+    examples: dict[str, Callable[[int, int], Iterator[tuple[Any, F32]]]],
+    progress: Callable[[int, int, str], None],
+) -> tuple[int, list[dict[str, float]]]:
+    """Fit a compiled model up to step ``total``, from ``run/<name>.ckpt.weights.h5`` on if there is one.
+
+    ``examples`` gives, by split, a function of (first step, last step) as `examples_of` makes it. The learning rate warms up
+    over 100 steps (again after a resume) and falls with a cosine to 2 %. Every 250 steps the loss on fixed validation mixtures
+    is taken and a checkpoint written. Returns the first step and the log.
+    """
+    checkpoint, log_file = run / f"{name}.ckpt.weights.h5", run / f"{name}.log.json"
+    log: list[dict[str, float]] = []
+    first = 0
+    if checkpoint.exists() and log_file.exists():
+        fitted.optimizer.build(fitted.trainable_variables)
+        fitted.load_weights(checkpoint)
+        log = json.loads(log_file.read_text(encoding="utf-8"))
+        first = int(log[-1]["step"])
+    valid = list(examples["valid"](0, VALID_BATCHES))
+    running, since = 0.0, time.time()
+    for step, (x, y) in enumerate(examples["train"](first, total), first):
+        rate = (
+            config.learning_rate
+            * min(1.0, (step - first + 1) / 100)
+            * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * step / total)))
+        )
+        fitted.optimizer.learning_rate = rate
+        value = float(fitted.train_on_batch(x, y))
+        running = value if not running else 0.98 * running + 0.02 * value
+        progress(step + 1, total, f"{name} loss {running:.5f}")
+        if (step + 1) % 250 == 0 or step + 1 == total:
+            score = float(np.mean([float(fitted.test_on_batch(x, y)) for x, y in valid]))
+            log.append(
+                {"step": step + 1, "train": running, "valid": score, "seconds": round(time.time() - since, 1)}
+            )
+            temporary = run / f"{name}.tmp.weights.h5"
+            fitted.save_weights(temporary)
+            os.replace(temporary, checkpoint)
+            log_file.write_text(json.dumps(log, indent=1), encoding="utf-8")
+            print(
+                f"{name} step {step + 1}/{total} train {running:.5f} valid {score:.5f} {time.time() - since:.0f} s",
+                flush=True,
+            )
+    return first, log
+
+
 def train(
     net: str,
     config: Config,
@@ -348,9 +399,6 @@ def train(
 
     ``start`` is ``<net>.keras`` of another run; a new training begins with the weights found there. The gate's training reads its
     mixtures from ``run/pool`` (pool.py) and, unless ``lip_cost`` is 0, refines ``run/lips.keras``.
-
-    The learning rate warms up over 100 steps (again after a resume) and falls with a cosine to 2 %.
-    Every 250 steps the loss on fixed validation mixtures is taken and a checkpoint written.
     """
     import keras
 
@@ -364,18 +412,10 @@ def train(
     stats = json.loads(stats_file.read_text(encoding="utf-8"))
     total = config.steps[net]
     keras.utils.set_random_seed(config.seed)
-    models, fitted, loss = _learner(net, config, run)
+    models, fitted, loss = learning(net, config, run)
     decay = 1e-2 if net == "lips" else 0.0
     fitted.compile(keras.optimizers.AdamW(config.learning_rate, decay, global_clipnorm=1.0), loss=loss)
-    checkpoint, log_file = run / f"{net}.ckpt.weights.h5", run / f"{net}.log.json"
-    log: list[dict[str, float]] = []
-    first = 0
-    if checkpoint.exists() and log_file.exists():
-        fitted.optimizer.build(fitted.trainable_variables)
-        fitted.load_weights(checkpoint)
-        log = json.loads(log_file.read_text(encoding="utf-8"))
-        first = int(log[-1]["step"])
-    elif start is not None:
+    if start is not None and not (run / f"{net}.ckpt.weights.h5").exists():
         theirs = Config.load(start.with_name("config.json"))
         factor = dsp.PROFILES[theirs.profile].hop / dsp.PROFILES[config.profile].hop
         for name, learner in models.items():
@@ -389,34 +429,10 @@ def train(
                 )
             learner.set_weights(weights)
     examples = {
-        split: _stream(net, config, store, run, split, stats, workers, progress)
+        split: examples_of(net, config, store, run, split, stats, workers, progress)
         for split in ("valid", "train")
     }
-    valid = list(examples["valid"](0, VALID_BATCHES))
-    running, since = 0.0, time.time()
-    for step, (x, y) in enumerate(examples["train"](first, total), first):
-        rate = (
-            config.learning_rate
-            * min(1.0, (step - first + 1) / 100)
-            * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * step / total)))
-        )
-        fitted.optimizer.learning_rate = rate
-        value = float(fitted.train_on_batch(x, y))
-        running = value if not running else 0.98 * running + 0.02 * value
-        progress(step + 1, total, f"{net} loss {running:.5f}")
-        if (step + 1) % 250 == 0 or step + 1 == total:
-            score = float(np.mean([float(fitted.test_on_batch(x, y)) for x, y in valid]))
-            log.append(
-                {"step": step + 1, "train": running, "valid": score, "seconds": round(time.time() - since, 1)}
-            )
-            temporary = run / f"{net}.tmp.weights.h5"
-            fitted.save_weights(temporary)
-            os.replace(temporary, checkpoint)
-            log_file.write_text(json.dumps(log, indent=1), encoding="utf-8")
-            print(
-                f"{net} step {step + 1}/{total} train {running:.5f} valid {score:.5f} {time.time() - since:.0f} s",
-                flush=True,
-            )
+    first, log = fit(fitted, net, config, run, total, examples, progress)
     for name, learner in models.items():
         temporary = run / f"{name}.tmp.keras"
         learner.save(temporary)
