@@ -235,13 +235,13 @@ def read_samples(root: Path) -> list[Clip]:
     return clips
 
 
-def high_pass(x: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Zero-phase 60 Hz high-pass of ``x`` (n,) at 16 kHz: rumble is neither target nor noise."""
+def high_pass(x: NDArray[np.floating], rate: int = RATE) -> NDArray[np.floating]:
+    """Zero-phase 60 Hz high-pass of ``x`` (n,) at ``rate`` Hz: rumble is neither target nor noise."""
     from scipy.signal import butter, sosfiltfilt
 
     if len(x) < 64:
         return np.zeros(len(x))
-    return sosfiltfilt(butter(2, 60, "high", fs=RATE, output="sos"), x).astype(x.dtype)
+    return sosfiltfilt(butter(2, 60, "high", fs=rate, output="sos"), x).astype(x.dtype)
 
 
 def at_image_rate(times: NDArray[np.floating], points: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -29,14 +29,18 @@ def _prepare(args: argparse.Namespace, bar: Bar) -> dict[str, Any]:
             found = reader(path, args.ship)
             sounds += found[0]
             pictures += found[1]
+    for folder in args.talkers:
+        found = data.read_talkers(folder)
+        sounds += found[0]
+        pictures += found[1]
     if args.render_minutes:
         sounds += data.rendered(args.render_minutes * 60, seed=args.seed)
     pictures += data.drawn(args.draw, args.seed)
     if args.ship_only:
-        sounds = [s for s in sounds if s.ship or s.split == "test"]
-        pictures = [p for p in pictures if p.ship or p.split == "test"]
+        sounds = [s for s in sounds if s.ship or s.split.startswith("test")]
+        pictures = [p for p in pictures if p.ship or p.split.startswith("test")]
     if not sounds:
-        raise ValueError("nothing to prepare: name --instruments, --music, --clips or --render-minutes")
+        raise ValueError("nothing to prepare: name --instruments, --music, --clips, --talkers or --render-minutes")
     return data.prepare(sounds, pictures, args.out, bar)
 
 
@@ -77,7 +81,14 @@ def _evaluate(args: argparse.Namespace, steps: Callable[[int, int, str], None]) 
             f"{run.name}-int8": quantize.load(run, run / "graphs", store, args.pictures) for run in args.runs
         }
     nets |= {file.stem: evaluate.load_bundle(file, store, args.pictures) for file in args.bundles}
-    rows = evaluate.evaluate(store, chosen, nets, args.out, masks_are=args.masks, progress=steps)
+    enhancers = []
+    if args.enhancers:
+        from .lips import LipDriven
+
+        enhancers = [LipDriven(model, store) for model in args.enhancers]
+    rows = evaluate.evaluate(
+        store, chosen, nets, args.out, masks_are=args.masks, progress=steps, enhancers=enhancers
+    )
     sizes = [json.dumps(evaluate.describe(run)) for run in args.runs]
     parts = [evaluate.report(rows), *(evaluate.against(rows, run.name) for run in args.runs[:1]), *sizes]
     text = "\n".join(parts) + "\n"
@@ -134,6 +145,7 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
         ("instruments", "folder with index.csv of columns file,cls,kind,split,source,licence,ship"),
         ("music", "MUSIC-style CSV: sound,folder of frames,number of frames"),
         ("clips", "folder of solo clips, <label>/<clip>"),
+        ("talkers", "folder of packs: av/ of talking faces; speech/, fluent/, voices/ of voices off screen"),
     ):  # fmt: skip
         p.add_argument(f"--{name}", type=Path, action="append", default=[], metavar="PATH", help=text)
     p.add_argument("--render-minutes", type=float, default=0.0, help="minutes to render per instrument")
@@ -164,7 +176,7 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
     p.set_defaults(run_command=shown(_evaluate))
     p.add_argument("runs", type=Path, nargs="*", metavar="RUN")
     add_options(p, "store", "out", required=True)
-    p.add_argument("--split", choices=("valid", "test"), default="valid")
+    p.add_argument("--split", choices=("valid", "test", "test_seen", "test_unseen"), default="valid")
     p.add_argument("--rendered", type=int, default=45, help="mixtures of rendered sounds")
     p.add_argument("--real", type=int, default=20, help="mixtures of real recordings")
     add_options(p, "sources", default=2)
@@ -181,6 +193,13 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
         default=[],
         metavar="BUNDLE",
         help="score these too, as the device runs them",
+    )
+    p.add_argument(
+        "--enhancers",
+        nargs="+",
+        default=[],
+        metavar="MODEL",
+        help="score these lip-driven enhancers too, on mixtures of talkers (`prepare --talkers`)",
     )
     p.add_argument(
         "--rounds",

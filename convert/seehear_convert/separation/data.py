@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from seehear.errors import SeehearError
 from seehear.separation import dsp
 
+from ..data.corpus import Clip, high_pass, read_packs
 from . import pictures as drawing
 from . import render
 
@@ -31,11 +33,20 @@ VIDEO_SUFFIXES = (".mp4", ".mpg", ".mpeg", ".mkv", ".webm", ".avi")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 #: Pictures taken of a video.
 FRAMES_OF_A_VIDEO = 12
+#: Which of them are taken of a talker's clip of 3 s: there are many clips, and the face is the same in all of them.
+FRAMES_OF_A_FACE = (3, 8)
+#: Clips of a talker that become one recording, as a block is twice as long as a clip.
+CLIPS_OF_A_TALKER = 2
 
 
 @dataclass
 class Sound:
-    """One solo recording. ``origin`` is "real" or "rendered"; ``pictures`` are its own frames, if it has any."""
+    """One solo recording. ``origin`` is "real" or "rendered"; ``pictures`` are its own frames, if it has any.
+
+    more : files that follow ``file`` in the recording.
+    videos : the talker's face beside ``file`` and each of ``more``; none, or one for each of these.
+    speech : high-passed at 60 Hz, as all speech of the trainings is.
+    """
 
     id: str
     label: str
@@ -49,6 +60,9 @@ class Sound:
     pictures: list[str] = field(default_factory=list)
     start: int = 0
     length: int = 0
+    more: list[str] = field(default_factory=list)
+    videos: list[str] = field(default_factory=list)
+    speech: bool = False
 
 
 @dataclass
@@ -179,6 +193,44 @@ def read_folder(root: Path, ship: bool = False) -> Material:
     return sounds, pictures
 
 
+def read_talkers(root: Path) -> Material:
+    """Read the packs of `corpus.read_packs`: talking faces, the label is the talker, and voices without a face.
+
+    `CLIPS_OF_A_TALKER` clips of one talker, folder and split become one recording; an odd one stays alone, and so do voices.
+    Splits are those of the packs: train, valid, test_seen (talkers of train) and test_unseen.
+
+    Raises
+    ------
+    ValueError
+        There is no face.
+    """
+    sounds: list[Sound] = []
+    pictures: list[Picture] = []
+    groups: dict[tuple[str, ...], list[Clip]] = {}
+    for clip in read_packs(root):
+        if clip.kind == "speech":
+            key = (clip.talker, clip.split, str(Path(clip.audio).parent)) if clip.video else (clip.id,)
+            groups.setdefault(key, []).append(clip)
+    for clips in groups.values():
+        for at in range(0, len(clips), CLIPS_OF_A_TALKER):
+            first, *more = those = clips[at : at + CLIPS_OF_A_TALKER]
+            own = [
+                Picture(f"{c.id}#{n}", c.talker, c.split, c.video, n, c.source, c.licence, c.ship)
+                for c in those
+                if c.video
+                for n in FRAMES_OF_A_FACE
+            ]
+            pictures += own
+            sounds.append(
+                Sound(first.id, first.talker, first.split, "real", first.audio, "", first.source, first.licence,
+                      all(c.ship for c in those), [p.id for p in own], more=[c.audio for c in more],
+                      videos=[c.video for c in those if c.video], speech=True)
+            )  # fmt: skip
+    if not pictures:
+        raise ValueError(f"no talking faces below {root}: expected av/index.csv and its clips")
+    return sounds, pictures
+
+
 def rendered(seconds_per_label: float, seconds: float = 24.0, seed: int = 0) -> list[Sound]:
     """Recordings to render: every label as long, its presets in turn; test recordings by presets training never hears."""
     sounds = []
@@ -233,6 +285,14 @@ def _render(sound: Sound) -> NDArray[np.float32]:
     )
 
 
+def samples_of(sound: Sound, rate: int) -> NDArray[np.float32]:
+    """The whole of a recording that was read from files, (n,) in [-1, 1], at ``rate`` Hz."""
+    from seehear.media.audio_files import read_audio_at
+
+    x = np.concatenate([read_audio_at(file, rate) for file in (sound.file, *sound.more)])
+    return high_pass(x, rate) if sound.speech else x
+
+
 def _picture(picture: Picture) -> NDArray[np.uint8]:
     """A picture, RGB, short side `SIDE`, middle square."""
     import cv2
@@ -245,11 +305,17 @@ def _picture(picture: Picture) -> NDArray[np.uint8]:
             raise ValueError(f"{picture.file}: expected a picture, could not read it")
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     else:
-        from seehear.media.video_files import frames
-
-        every = [image for _, image in frames(picture.file)]
-        image = every[round(picture.frame * (len(every) - 1) / (FRAMES_OF_A_VIDEO - 1))]
+        image = _frames_of(picture.file)[picture.frame]
     return square(image)
+
+
+@lru_cache(maxsize=1)
+def _frames_of(video: str) -> list[NDArray[np.uint8]]:
+    """`FRAMES_OF_A_VIDEO` pictures spread over a video, which its pictures in a row need once."""
+    from seehear.media.video_files import frames
+
+    every = [image for _, image in frames(video)]
+    return [every[round(n * (len(every) - 1) / (FRAMES_OF_A_VIDEO - 1))] for n in range(FRAMES_OF_A_VIDEO)]
 
 
 def square(image: NDArray[Any]) -> NDArray[np.uint8]:
@@ -273,8 +339,6 @@ def prepare(
 
     Rendered and read sounds are kept in ``out/parts``, so that an interrupted run resumes.
     """
-    from seehear.media.audio_files import read_audio_at
-
     parts = out / "parts"
     parts.mkdir(parents=True, exist_ok=True)
     failed = 0
@@ -285,7 +349,7 @@ def prepare(
         part = parts / (sound.id.replace("/", "__") + ".npy")
         try:
             if not part.exists():
-                x = read_audio_at(sound.file, dsp.RATE) if sound.file else _render(sound)
+                x = samples_of(sound, dsp.RATE) if sound.file else _render(sound)
                 temporary = part.with_suffix(".tmp.npy")
                 np.save(temporary, np.round(np.clip(x, -1, 1) * 32767).astype(np.int16))
                 os.replace(temporary, part)
@@ -365,14 +429,28 @@ class Store:
             )
         ]
 
-    def excerpt(self, sound: Sound, rng: np.random.Generator) -> NDArray[np.float32]:
-        """`dsp.SAMPLES` samples from a random place of a sound; a shorter one is repeated, an empty stretch drawn again."""
+    def hidden(self, split: str, ship_only: bool = False) -> list[Sound]:
+        """Sounds of a split that no picture stands for: sources off screen."""
+        seen = {s.id for s in self.select(split)}
+        return [s for s in self.sounds if s.split == split and s.id not in seen and (s.ship or not ship_only)]
+
+    def places(self, sound: Sound, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Where in a sound the samples of an excerpt lie, (`dsp.SAMPLES`,): a random place; a shorter sound is repeated, an
+        empty stretch drawn again."""
         x = self.samples[sound.start : sound.start + sound.length]
         for _ in range(4):
             start = int(rng.integers(max(1, len(x) - dsp.SAMPLES + 1)))
-            y = np.asarray(x[start : start + dsp.SAMPLES], np.float32) / np.float32(32768)
-            if np.sqrt(np.mean(y**2)) > 1e-3:
+            if np.sqrt(np.mean(_as_float(x[start : start + dsp.SAMPLES]) ** 2)) > 1e-3:
                 break
-        if len(y) < dsp.SAMPLES:
-            y = np.roll(np.resize(y, dsp.SAMPLES), int(rng.integers(dsp.SAMPLES)))
-        return y
+        places = np.arange(start, start + dsp.SAMPLES)
+        if len(x) < dsp.SAMPLES:
+            places = np.roll(places % len(x), int(rng.integers(dsp.SAMPLES)))
+        return places
+
+    def excerpt(self, sound: Sound, rng: np.random.Generator) -> NDArray[np.float32]:
+        """The samples at `places`."""
+        return _as_float(self.samples[sound.start + self.places(sound, rng)])
+
+
+def _as_float(x: NDArray[np.int16]) -> NDArray[np.float32]:
+    return np.asarray(x, np.float32) / np.float32(32768)

@@ -2,8 +2,8 @@
 
 Methods: ``mixture`` (what goes in, as every estimate), ``oracle_binary`` and ``oracle_ratio`` (masks from the sources, on
 the same log grid), ``nmf`` (dictionaries of labels that are told, the guide's best case), and trained nets; of these also
-``swapped`` (every source's picture is another's), ``wrong`` (pictures of a label that does not sound) and ``blank`` (gray
-pictures).
+``swapped`` (every source's picture is another's), ``wrong`` (pictures of a label that does not sound, where there is one) and
+``blank`` (gray pictures). For talkers also enhancers, see `lips`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from seehear.separation import dsp
 
 from .data import Sound, Store
 from .mixtures import Mixture, Pictures, excerpts, mix
+
+if TYPE_CHECKING:
+    from .lips import LipDriven
 
 F32 = NDArray[np.float32]
 CONDITIONS = ("right", "swapped", "wrong", "blank")
@@ -173,13 +176,15 @@ class Nmf:
 
 def pictures_for(
     store: Store, pictures: Pictures, sounds: list[Sound], condition: str, rng: np.random.Generator
-) -> F32:
-    """Maps (N, M, 7, 7, C) of the sources under a condition."""
+) -> F32 | None:
+    """Maps (N, M, 7, 7, C) of the sources under a condition; None where the split has no picture that would be wrong."""
     if condition == "blank":
         return np.stack([pictures.blank()] * len(sounds))
     if condition == "wrong":
         every = store.select(sounds[0].split, shown=pictures.shown)
         others = sorted({s.label for s in every} - {s.label for s in sounds})
+        if not others:
+            return None
         labels = rng.choice(others, len(sounds), replace=len(others) < len(sounds))
         sounds = [next(s for s in every if s.label == label) for label in labels]
     elif condition == "swapped":
@@ -198,6 +203,7 @@ def evaluate(
     conditions: tuple[str, ...] = CONDITIONS,
     masks_are: str = "shared",
     progress: Callable[[int, int, str], None] = lambda *_: None,
+    enhancers: Sequence[LipDriven] = (),
 ) -> list[dict[str, Any]]:
     """Score every method on every case; writes ``out/scores.csv``, a row per case, method, condition and source.
 
@@ -205,6 +211,7 @@ def evaluate(
     ----------
     nets : name -> (function of features (N, 256, 256, 1) and maps (N, M, 7, 7, C) to masks (N, 256, 256), its pictures).
     masks_are : one of `MASKS`.
+    enhancers : scored on the same mixtures, whose sounds then need a video.
     """
     out.mkdir(parents=True, exist_ok=True)
     by_id = {s.id: s for s in store.sounds}
@@ -218,8 +225,9 @@ def evaluate(
             ("mixture", "right", np.ones((len(sounds), dsp.ROWS, dsp.FRAMES), np.float32)),
             ("oracle_binary", "right", oracle(mixture, "binary")),
             ("oracle_ratio", "right", oracle(mixture, "ratio")),
-            ("nmf", "right", nmf.masks(mixture, [s.label for s in sounds])),
         ]
+        if all(s.label in nmf.words for s in sounds):
+            runs.append(("nmf", "right", nmf.masks(mixture, [s.label for s in sounds])))
         measure = BssEval(mixture.sources)
         seconds: dict[str, float] = {}
         for name, (predict, pictures) in nets.items():
@@ -227,13 +235,20 @@ def evaluate(
                 maps = pictures_for(
                     store, pictures, sounds, condition, np.random.default_rng([19, case.seed])
                 )
+                if maps is None:
+                    continue
                 x = np.repeat(mixture.features[None, ..., None], len(sounds), axis=0)
                 started = time.perf_counter()
                 masks = predict(x, maps)
                 seconds[name] = (time.perf_counter() - started) / len(sounds)
                 runs.append((name, condition, MASKS[masks_are](masks)))
-        for method, condition, masks in runs:
-            scores = measure(dsp.apply_mask(mixture.spectrum, masks))
+        tracks = [(method, condition, dsp.apply_mask(mixture.spectrum, m)) for method, condition, m in runs]
+        again = np.random.default_rng([17, case.seed])  # which drew the places of the excerpts first
+        places = [store.places(s, again) for s in sounds]
+        for enhancer in enhancers:
+            tracks += enhancer.tracks(sounds, places, mixture.sources)
+        for method, condition, estimates in tracks:
+            scores = measure(estimates)
             for k, sound in enumerate(sounds):
                 row: dict[str, Any] = {
                     "case": case.id,
@@ -315,8 +330,9 @@ def against(rows: list[dict[str, Any]], reference: str) -> str:
             for at, value in found.items():
                 by_case.setdefault(at[0], []).append(value - base[at])
             mean, low, high = interval(np.array([np.mean(v) for v in by_case.values()]))
+            took = float(np.median(seconds[origin, method]))
             lines.append(
-                f"{origin}, {method}: {1e3 * np.median(seconds[origin, method]):.0f} ms per source and block, "
+                f"{origin}, {method}: {f'{1e3 * took:.0f} ms per source and block, ' if took else ''}"
                 f"SDR less that of {reference} {mean:+.2f} [{low:+.2f}, {high:+.2f}]"
             )
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,11 +68,14 @@ def draw(
     rng: np.random.Generator,
     spread_db: float = 4.0,
     vary: float = 0.0,
+    hidden: Sequence[Sound] = (),
 ) -> Mixture:
     """A mixture of ``n`` sounds of different labels, drawn label by label; levels differ by ``spread_db`` to either side.
 
     vary : share of the sounds that are `varied`.
+    hidden : if there are any, the last of the ``n`` sounds is one of these.
     """
+    n -= bool(hidden)
     by_label: dict[str, list[Sound]] = {}
     for sound in sounds:
         by_label.setdefault(sound.label, []).append(sound)
@@ -79,6 +83,8 @@ def draw(
         raise ValueError(f"expected sounds of at least {n} labels, got those of {sorted(by_label)}")
     labels = rng.choice(sorted(by_label), n, replace=False)
     chosen = [by_label[label][rng.integers(len(by_label[label]))] for label in labels]
+    if hidden:
+        chosen.append(hidden[int(rng.integers(len(hidden)))])
     return mix(chosen, excerpts(store, chosen, rng, spread_db, vary))
 
 
@@ -122,11 +128,17 @@ class Pictures:
         """Channels of a map."""
         return int(self.maps.shape[-1])
 
-    def draw(self, sound: Sound, rng: np.random.Generator) -> F32:
-        """(FRAMES, 7, 7, channels)."""
+    def of(self, sound: Sound) -> list[int]:
+        """`Store.pictures_of` a sound, remembered."""
         if sound.id not in self._of:
             self._of[sound.id] = self.store.pictures_of(sound, self.shown)
-        numbers = self._of[sound.id]
+        return self._of[sound.id]
+
+    def draw(self, sound: Sound, rng: np.random.Generator) -> F32:
+        """(FRAMES, 7, 7, channels); blank where no picture stands for the sound."""
+        numbers = self.of(sound)
+        if not numbers:
+            return self.blank()
         if sound.pictures:
             picks = rng.choice(numbers, FRAMES)
             views = rng.integers(self.maps.shape[1], size=FRAMES)

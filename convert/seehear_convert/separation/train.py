@@ -43,6 +43,8 @@ class Config:
     spread_db: float = 4.0
     #: Share of the training sounds that are `mixtures.varied`.
     vary: float = 0.0
+    #: Share of the mixtures whose last source has no picture, of those the store has; nothing is asked of its mask.
+    off_screen: float = 0.0
     weighted: bool = True
     steps: int = 2000
     learning_rate: float = 1e-3
@@ -99,6 +101,9 @@ class BatchMaker:
         self.sounds: dict[str, list[Sound]] = {
             origin: store.select(split, origin, shown) for origin in ("real", "rendered")
         }
+        self.hidden = store.hidden(split, config.ship_only) if config.off_screen else []
+        if config.off_screen and not self.hidden:
+            raise ValueError(f"off_screen: expected sounds without a picture in {split}, the store has none")
         self.seed = [config.seed, ("train", "valid").index(split)]
         self.vary = config.vary if split == "train" else 0.0
 
@@ -111,13 +116,15 @@ class BatchMaker:
             sounds = self.sounds["real" if rng.random() < config.real else "rendered"]
             if len({s.label for s in sounds}) < config.sources:
                 sounds = self.sounds["real"] + self.sounds["rendered"]
-            mixture = draw(self.store, sounds, config.sources, rng, config.spread_db, self.vary)
+            hidden = self.hidden if config.off_screen and rng.random() < config.off_screen else []
+            mixture = draw(self.store, sounds, config.sources, rng, config.spread_db, self.vary, hidden)
             x, weights, targets = mixture.features, mixture.weights, mixture.targets
             for sound, target in zip(mixture.sounds, targets, strict=True):
                 xs.append(x)
                 maps.append(self.pictures.draw(sound, rng))
                 ys.append(target)
-                ws.append(weights if config.weighted else np.ones_like(weights))
+                each = weights if config.weighted else np.ones_like(weights)
+                ws.append(each if self.pictures.of(sound) else np.zeros_like(each))
         return (
             np.stack(xs)[..., None],
             np.stack(maps),
