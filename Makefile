@@ -36,10 +36,10 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror $$(find csrc -name '*.h' -o -name '*.cc')
 
-# From a folder of its own, so that nothing but the installed wheel can be imported.
+# From a folder of its own, so that nothing but the installed wheel can be imported; a file of tests is one process's.
 pytest: $(VENV)/.test
 	mkdir -p build/pytest
-	cd build/pytest && $(BIN)/pytest -c $(CURDIR)/pyproject.toml --rootdir $(CURDIR) $(CURDIR)/tests $(PYTEST_ARGS)
+	cd build/pytest && $(BIN)/pytest -c $(CURDIR)/pyproject.toml --rootdir $(CURDIR) $(CURDIR)/tests -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 demo: $(VENV)/.demo
 	$(BIN)/seehear demo $(if $(VIDEO),"$(VIDEO)") -o demo-out

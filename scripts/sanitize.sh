@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # scripts/sanitize.sh: the C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, threads under ThreadSanitizer, and
-# every fuzz harness on its corpus and on FUZZ_SECONDS seconds (in all) of fresh input. PYTHON names the environment that
+# every fuzz harness, JOBS at a time, on its corpus and on FUZZ_SECONDS seconds (in all) of fresh input. PYTHON names the environment that
 # seehear is installed in, CMAKE the cmake. What cannot be done here is left out and named; the exit code tells what was done.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -47,12 +47,15 @@ count=$((${#harnesses[@]} + ${#readers[@]}))
 fuzz() { # name, corpus, command...
   local found=$build/corpus/$1
   mkdir -p "$found"
-  echo "fuzz $1: $each s"
   "${@:3}" -max_total_time="$each" -timeout=10 -rss_limit_mb=2000 -print_final_stats=1 -artifact_prefix="$build/crash-$1-" \
     "$found" "$2" >"$build/$1.log" 2>&1 || { tail -n 40 "$build/$1.log"; echo "fuzz $1: failed; the input: $build/crash-$1-*"; return 1; }
-  grep -E "number_of_executed_units|^Done" "$build/$1.log" | tail -n 1
+  echo "fuzz $1, $each s: $(grep -E "number_of_executed_units|^Done" "$build/$1.log" | tail -n 1)"
 }
-for name in "${harnesses[@]}"; do fuzz "$name" "csrc/fuzz/corpus/$name" "$build/memory/fuzz_$name"; done
-for name in "${readers[@]}"; do fuzz "$name" "tests/fuzz/corpus/$name" "$python" tests/fuzz/readers.py "$name"; done
+running=0
+finish() { wait -n && running=$((running - 1)); }                      # one of them; its failure is this script's
+beside() { [ "$running" -lt "$jobs" ] || finish; "$@" & running=$((running + 1)); }
+for name in "${harnesses[@]}"; do beside fuzz "$name" "csrc/fuzz/corpus/$name" "$build/memory/fuzz_$name"; done
+for name in "${readers[@]}"; do beside fuzz "$name" "tests/fuzz/corpus/$name" "$python" tests/fuzz/readers.py "$name"; done
+while [ "$running" -gt 0 ]; do finish; done
 
 for what in "${left_out[@]}"; do echo "NOT TESTED: $what"; done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from seehear_convert import dsp
 from seehear_convert.data import corpus, mixtures
 from seehear_convert.data.corpus import Store
 from seehear_convert.training.config import Config
-from seehear_convert.training.train import BatchMaker
+from seehear_convert.training.train import BatchMaker, train
 
 
 @pytest.mark.parametrize("net", ["audio", "lips", "gate"])
@@ -113,6 +114,31 @@ def test_training_sees_faces_through_either_tracker_and_validation_through_ours(
         assert all(d is not None and np.ptp(d) == 0 for d in drawn)  # one track, one tracker
         seen[split] = {float(d[0, 0]) for d in drawn if d is not None}
     assert seen == {"train": {1.0, 2.0}, "valid": {1.0}}
+
+
+def test_lips_that_tell_of_their_image_are_asked_for_the_sound_of_as_long_ago_as_images_are_late(
+    store: Path,
+) -> None:
+    config = Config(batch=12, seconds=2.0)
+    now, image = (
+        BatchMaker(replace(config, lip_tells=tells), store, "lips", "train", {})(3)
+        for tells in ("now", "image")
+    )
+    assert np.array_equal(now[0], image[0])
+    shifts = []
+    for asked, late in zip(now[1], image[1], strict=True):
+        asked, late = (y.reshape(-1, len(config.edges) - 1) for y in (asked, late))
+        fits = [s for s in range(13) if np.array_equal(np.delete(late, slice(s), 0), asked[: len(asked) - s])]
+        assert fits, "the same mask, up to 120 ms later"
+        shifts.append(fits[0])
+    assert len(set(shifts)) > 4
+
+
+def test_lips_that_tell_of_their_image_are_not_refined_with_a_mask_of_now(
+    store: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="lip_cost 0"):
+        train("gate", Config(lip_tells="image", lip_cost=0.1), store, tmp_path)
 
 
 def test_the_lip_net_learns_from_one_excerpt_at_a_time(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from .corpus import IMAGE_RATE, RATE, Clip, Store
 
 F32 = NDArray[np.float32]
 LEVEL_DBFS = -26.0
+MOST_DELAY = 0.12  # visual delays that trainings see, in s, from 0
 
 
 @dataclass
@@ -348,13 +349,13 @@ def lip_arrays(
     augment: bool = True,
     delay: float | None = None,
 ) -> F32:
-    """Raw lip features (ticks, 24) as the stream would see them at a visual delay (drawn from 0..120 ms when None)."""
+    """Raw lip features (ticks, 24) as the stream would see them at a visual delay in s (drawn up to `MOST_DELAY` when None)."""
     assert excerpt.distances is not None and excerpt.times is not None
     hops = len(excerpt.speech) // profile.hop
     ticks = hops // masks_per_image
     now = (np.arange(ticks) * masks_per_image + 1) * profile.hop / profile.rate
     if delay is None:
-        delay = float(rng.uniform(0.0, 0.12))
+        delay = float(rng.uniform(0.0, MOST_DELAY))
     d, times = excerpt.distances.astype(np.float64), excerpt.times.astype(np.float64)
     good = np.asarray(np.isfinite(d).all(axis=1))
     if augment:

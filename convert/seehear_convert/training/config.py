@@ -31,6 +31,8 @@ class Config:
     lip_bands: int = 16
     ibm_threshold: float = 1e-5
     ibm_normalise: str = "utterance"
+    #: Of which sound the lip net's masks tell: of "now", or of the moment a visual delay ago, which its "image" shows.
+    lip_tells: str = "now"
     batch: int = 48
     reuse: int = 2
     seconds: float = 4.0
@@ -65,7 +67,10 @@ class Config:
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise ValueError(f"{path}: unknown keys {unknown}; known are {sorted(known)}")
-        return Config(**values)
+        config = Config(**values)
+        if config.lip_tells not in ("now", "image"):
+            raise ValueError(f'{path}: expected lip_tells "now" or "image", got {config.lip_tells!r}')
+        return config
 
     @property
     def edges(self) -> list[int]:

@@ -29,8 +29,8 @@ _LEAST = 1e-12
 # What a pool does not depend on.
 _FREE = (
     "steps", "learning_rate", "lip_units", "gate_units", "fusion", "gate_cost", "harm_cost", "correction_cost", "gate_caution",
-    "perceptual", "intelligibility", "fidelity", "no_harm", "mismatch", "lip_cost", "lip_bands", "ibm_threshold", "ibm_normalise",
-    "pool",
+    "perceptual", "intelligibility", "fidelity", "no_harm", "mismatch", "lip_cost", "lip_bands", "lip_tells", "ibm_threshold",
+    "ibm_normalise", "pool",
 )  # fmt: skip
 
 

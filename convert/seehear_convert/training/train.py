@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .. import dsp
 from ..data.corpus import Store
-from ..data.mixtures import MixtureMaker, audio_arrays, gains, lip_arrays
+from ..data.mixtures import MOST_DELAY, MixtureMaker, audio_arrays, gains, lip_arrays
 from .config import Batch, Config
 from .pool import RIGHT, VALID_BATCHES, Pool
 
@@ -56,10 +56,12 @@ class BatchMaker:
             **gate_only,
         )
 
-    def lips(self, excerpt: Any, rng: np.random.Generator, augment: bool = True) -> F32:
-        """Normalised lip features (ticks, 24); the validation split is never augmented."""
+    def lips(
+        self, excerpt: Any, rng: np.random.Generator, augment: bool = True, delay: float | None = None
+    ) -> F32:
+        """Normalised lip features (ticks, 24) at a visual delay in s, drawn where None; validation is never augmented."""
         raw = lip_arrays(
-            excerpt, rng, self.profile, self.config.masks_per_image, augment and self.split == "train"
+            excerpt, rng, self.profile, self.config.masks_per_image, augment and self.split == "train", delay
         )
         if "lips" not in self.stats:
             return raw
@@ -95,8 +97,9 @@ class BatchMaker:
         xs, ys, ws = [], [], []
         for _ in range(self.config.batch):
             e = self.maker.draw_face(rng, LIP_SECONDS)
-            x = self.lips(e, rng)
-            y = self._ibm(e)
+            delay = float(rng.uniform(0.0, MOST_DELAY))
+            x = self.lips(e, rng, delay=delay)
+            y = self._ibm(e, delay if self.config.lip_tells == "image" else 0.0)
             w = np.ones_like(y)
             if rng.random() < 0.05:  # a still picture tells nothing: undecided, 1 everywhere (E4)
                 x[:] = x[0]
@@ -108,11 +111,14 @@ class BatchMaker:
             ws.append(w)
         return np.stack(xs), np.stack(ys), np.stack(ws)
 
-    def _ibm(self, excerpt: Any) -> F32:
+    def _ibm(self, excerpt: Any, before: float) -> F32:
+        """What the lip net shall say at every tick, (ticks, m M), of the sound ``before`` seconds ago."""
         clean = dsp.band_power(dsp.stft(excerpt.speech, self.profile), self.edges, self.profile).astype(
             np.float32
         )
         ibm = self.config.lip_target(clean)
+        late = round(before * self.profile.rate / self.profile.hop)
+        ibm = np.concatenate([np.repeat(ibm[:1], late, axis=0), ibm])[: len(ibm)]
         ticks = len(ibm) // self.config.masks_per_image
         return ibm[: ticks * self.config.masks_per_image].reshape(ticks, -1)
 
@@ -219,6 +225,10 @@ def learning(net: str, config: Config, run: Path) -> tuple[dict[str, Any], Any, 
     share = (share / share.mean()).astype(np.float32)
     perception = Perception(dsp.PROFILES[config.profile], config.floor_db)
     refine = config.lip_cost > 0 and config.fusion == "av"  # the form of the sources keeps both nets frozen
+    if net == "gate" and refine and config.lip_tells != "now":
+        raise ValueError(
+            f"expected lip_cost 0 where lip_tells is {config.lip_tells!r}: the gate's mixtures know what lips say of now alone"
+        )
 
     # Of PESQ, STOI, ESTOI, SI-SDR.
     weights = (config.perceptual, config.intelligibility / 2, config.intelligibility / 2, config.fidelity)
