@@ -162,7 +162,12 @@ def _quantize(args: argparse.Namespace) -> dict[str, Any]:
 def _imagine(args: argparse.Namespace) -> dict[str, Any]:
     from .data.imagined_lips import imagine
 
-    return dict(imagine(args.store, args.steps, args.seed, _bar))
+    found: dict[str, Any] = dict(imagine(args.store, args.steps, args.seed, _bar))
+    if args.run:
+        from .evaluate import excerpt_areas
+
+        found["lip_area"] = excerpt_areas(args.run, args.store)
+    return found
 
 
 def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
@@ -320,6 +325,9 @@ def parser() -> argparse.ArgumentParser:
     p = commands.add_parser("imagine", help="lips for the voices without a face, before the gate is trained")
     p.set_defaults(run_command=_imagine)
     add(p, "store", required=True)
+    p.add_argument(
+        "--run", type=Path, help="tell too how well this run's lip net finds the voice by real and by imagined lips"
+    )
     add(p, "steps", default=600)
     add(p, "seed", default=0)
 

@@ -90,6 +90,39 @@ def lip_area(mask: F32, clean: F32, profile: dsp.Profile) -> float:
     )
 
 
+def excerpt_areas(run: Path, store: Path, count: int = 96) -> dict[str, float]:
+    """`lip_area` of the lip net of ``run`` on validation excerpts of real and of imagined lips, as the gate's training draws
+    them: the mean over ``count`` of each, images 80 ms late. Where they differ the gate learns a trust that lips do not deserve.
+
+    Raises
+    ------
+    ValueError
+        The store's validation split has no faces or no imagined lips.
+    """
+    import keras
+
+    from .data.corpus import Store
+    from .data.mixtures import MixtureMaker, lip_arrays
+    from .training.config import Config
+    from .training.train import LIP_MEAN, LIP_STD
+
+    config = Config.load(run / "config.json")
+    profile, net = dsp.PROFILES[config.profile], keras.models.load_model(run / "lips.keras", compile=False)
+    areas = {}
+    for name, imagined in (("real", 0.0), ("imagined", 1.0)):
+        maker = MixtureMaker(
+            Store(store), "valid", config.seconds, True, config.ship_only, imagined, talker_weights=config.talker_weights
+        )
+        if not maker.faces or maker.imagined != imagined:
+            raise ValueError(f"{store}: expected faces and imagined lips in valid: run `prepare` and `imagine` first")
+        drawn = [maker.draw_face(np.random.default_rng([7, n])) for n in range(count)]
+        raw = [lip_arrays(e, np.random.default_rng(0), profile, config.masks_per_image, False, 0.08) for e in drawn]
+        masks = np.asarray(net.predict_on_batch(np.clip((np.stack(raw) - LIP_MEAN) / LIP_STD, -4, 4)))
+        means = masks.reshape(count, raw[0].shape[0] * config.masks_per_image, -1).mean(axis=-1)
+        areas[name] = float(np.nanmean([lip_area(m, e.speech, profile) for m, e in zip(means, drawn, strict=True)]))
+    return areas
+
+
 def area_under_curve(score: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
     """Chance that ``score`` (n,) is higher where ``truth`` (n,) holds than where not; NaN where it never or always does."""
     from scipy.stats import rankdata

@@ -18,6 +18,7 @@ import keras
 from seehear import Enhancer
 from seehear_convert import cli, dsp
 from seehear_convert.data.corpus import Store
+from seehear_convert.evaluate import excerpt_areas
 from seehear_convert.export import bundle, quantize
 from seehear_convert.training import train
 from seehear_convert.training.config import Config
@@ -268,7 +269,7 @@ def test_the_split_lip_net_says_every_broad_band_once_per_band_inside_it(run: Pa
     assert stats["lips"]["std"] == train.LIP_STD.tolist()
 
 
-def test_voices_without_a_face_get_imagined_lips_and_faces_keep_their_own(store: Path) -> None:
+def test_voices_without_a_face_get_imagined_lips_and_faces_keep_their_own(store: Path, run: Path) -> None:
     from seehear_convert.data.imagined_lips import imagine
 
     before = Store(store)
@@ -277,6 +278,8 @@ def test_voices_without_a_face_get_imagined_lips_and_faces_keep_their_own(store:
     assert found["clips"] == len(after.imagined) == 6
     assert not after.imagined.keys() & after.lips.keys() and after.lips.keys() == before.lips.keys()
     assert all(np.isfinite(d).all() and d.shape[1] == 10 for d in after.imagined.values())
+    areas = excerpt_areas(run, store, count=3)
+    assert set(areas) == {"real", "imagined"} and all(0 <= a <= 1 for a in areas.values())
 
 
 def test_unknown_config_keys_are_named(tmp_path: Path) -> None:
