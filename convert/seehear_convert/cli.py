@@ -1,4 +1,4 @@
-"""`seehear-convert`: prepare, train, average, quantize, evaluate, bundle, compile, publish, card, mixtures, separation."""
+"""`seehear-convert`: prepare, train, average, quantize, evaluate, baselines, bundle, compile, publish, card, separation."""
 
 from __future__ import annotations
 
@@ -206,6 +206,24 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
     return scores
 
 
+def _baselines(args: argparse.Namespace) -> dict[str, Any]:
+    from . import baselines
+
+    forms = args.forms.split(",")
+    with _Steps() as progress:
+        rows: dict[str, Any] = baselines.learn(
+            args.store, args.run, forms, args.steps, args.workers, progress
+        )
+        if args.mixtures:
+            print(
+                baselines.judge(
+                    args.mixtures, args.files or args.mixtures.parent, args.model, args.run, forms, args.out,
+                    args.visual_delay_ms, args.workers, progress,
+                )
+            )  # fmt: skip
+    return rows
+
+
 def _bundle(args: argparse.Namespace) -> dict[str, Any]:
     from .export.bundle import bundle
 
@@ -401,6 +419,20 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--report", type=Path, metavar="DIR", help="write DIR/index.html: scores, examples to hear, cost"
     )
+
+    p = commands.add_parser(
+        "baselines",
+        help="train other forms on the gate's mixtures, and judge them with --mixtures; run again to resume",
+        description="The run needs its audio and lip net, and a pool of the gate's mixtures, which it makes if there is none.",
+    )
+    p.set_defaults(run_command=_baselines)
+    add(p, "store", "run", required=True)
+    add(p, "steps", "model", "visual-delay-ms")
+    add(p, "workers", default=1)
+    p.add_argument("--forms", default="sound,lips,early,product,av", help="which, of these and both-ways")
+    p.add_argument("--mixtures", type=Path, help="CSV: id,group,kind,snr_db,talker,video,noisy,clean")
+    p.add_argument("--files", type=Path, help="folder its paths are relative to (default: the CSV's)")
+    add(p, "out", default=Path("baselines"))
 
     p = commands.add_parser("card", help="model card of a bundle: data, licences, scores")
     p.set_defaults(run_command=_card)

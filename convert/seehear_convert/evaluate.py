@@ -137,13 +137,14 @@ def area_under_curve(score: NDArray[np.floating], truth: NDArray[np.bool_]) -> f
 _state: dict[str, Any] = {}
 
 
-def start(bundle: str, delay_ms: float | None, rows: list[dict[str, str]], tracks: str) -> None:
-    """Load the bundle that `heard` plays the mixtures ``rows`` through, in this process."""
+def start(bundle: str, delay_ms: float | None, rows: list[dict[str, str]], tracks: str) -> float:
+    """Load the bundle that `heard` plays the mixtures ``rows`` through, in this process; the visual delay in ms."""
     from seehear import Enhancer
 
     enhancer = Enhancer.load(bundle)
     delay = enhancer.visual_delay_ms if delay_ms is None else delay_ms
     _state.update(enhancer=enhancer, delay=delay, rows=rows, tracks=Path(tracks))
+    return delay
 
 
 def landmarks_of(row: dict[str, str]) -> list[tuple[float, F32 | None]]:

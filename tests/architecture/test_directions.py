@@ -51,7 +51,7 @@ CONVERT: list[set[str]] = [
     {"export"},
     {"separation"},
     {"evaluate"},
-    {"report_page"},
+    {"report_page", "baselines"},
     {"cli"},
 ]
 
