@@ -31,7 +31,7 @@ CONFIG = Config(
     audio_units=[8, 8], lip_units=[8], gate_units=[8], batch=2, pool=1, fusion="product",
     lip_cost=0.0, steps={"audio": 1, "lips": 1, "gate": 1}, masks_per_image=4,
 )  # fmt: skip
-TAUGHT = ["early", "both-ways", "product"]
+TAUGHT = ["early", "product"]
 BANDS = len(CONFIG.edges) - 1
 
 
@@ -75,6 +75,10 @@ def taught(run: Path) -> dict[str, dict[str, Any]]:
         return baselines.learn(run, run, TAUGHT)
 
 
+def audio_net(run: Path) -> Any:
+    return keras.models.load_model(run / "audio.keras", compile=False)
+
+
 def inputs(hops: int = 24) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     sound = rng.standard_normal((1, hops, BANDS)).astype(np.float32)
@@ -82,7 +86,7 @@ def inputs(hops: int = 24) -> list[np.ndarray]:
     return [sound, rng.random((1, hops, BANDS)).astype(np.float32), lips]
 
 
-@pytest.mark.parametrize("form", ["lips", *TAUGHT])
+@pytest.mark.parametrize("form", ["lips", "both-ways", *TAUGHT])
 def test_a_form_answers_masks_and_only_one_looks_ahead(
     run: Path, taught: dict[str, dict[str, Any]], form: str
 ) -> None:
@@ -90,7 +94,10 @@ def test_a_form_answers_masks_and_only_one_looks_ahead(
         net = keras.models.load_model(run / "baselines" / f"{form}.keras", compile=False)
         assert taught[form]["steps"] == 1 and np.isfinite(taught[form]["valid"])
     else:
-        net = baselines.net_of(form, CONFIG, None, 4000)
+        net = baselines.net_of(form, CONFIG, audio_net(run), 4000)
+        net.set_weights(
+            [w + 0.1 * np.random.default_rng(5).standard_normal(w.shape) for w in net.get_weights()]
+        )
     before = inputs()
     after = [v.copy() for v in before]
     for v in after:
@@ -105,12 +112,12 @@ def test_all_have_about_as_many_weights_as_the_gated_net(taught: dict[str, dict[
     gated = taught["product"]
     assert 0.8 * gated["parameters"] < taught["early"]["parameters"] <= gated["parameters"]
     assert 0.7 < taught["early"]["multiplications"] / gated["multiplications"] < 1.3
-    assert [row["delay_ms"] for row in taught.values()] == [20.0, "the clip", 20.0]
+    assert [row["delay_ms"] for row in taught.values()] == [20.0, 20.0]
 
 
 @pytest.mark.parametrize("form", ["sound", "early", "both-ways"])
 def test_what_hears_begins_with_the_answers_of_the_frozen_net(run: Path, form: str) -> None:
-    audio = keras.models.load_model(run / "audio.keras", compile=False)
+    audio = audio_net(run)
     net = baselines.net_of(form, CONFIG, audio, 2 * audio.count_params())
     assert net.count_params() > 1.2 * audio.count_params()
     x = inputs()
