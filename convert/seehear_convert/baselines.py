@@ -71,10 +71,12 @@ def net_of(form: str, config: Config, audio: Any, weights: int) -> Any:
 
 def begin_as(net: Any, audio: Any) -> None:
     """Give ``net`` the answers of ``audio`` to begin with, whose units and inputs are the first of its own."""
+    from keras import layers
+
     ours, theirs = ([layer for layer in model.layers if layer.weights] for model in (net, audio))
     for layer, source in zip(ours, theirs, strict=True):
         layer = getattr(layer, "forward_layer", layer)
-        gates = 3 if hasattr(layer, "units") and "gru" in type(layer).__name__.lower() else 1
+        gates = 3 if isinstance(layer, layers.GRU) else 1
         layer.set_weights(
             [_grown(a, b, gates) for a, b in zip(layer.get_weights(), source.get_weights(), strict=True)]
         )
@@ -258,6 +260,8 @@ def judge(
     import soundfile
 
     rows = evaluate.read_mixtures(table, root)
+    if not any(row.get("video") or row.get("landmarks") for row in rows):
+        raise ValueError(f"{table}: expected mixtures with a face in video or landmarks, got none")
     (out / "tracks").mkdir(parents=True, exist_ok=True)
     delay_s = evaluate.start(str(find_model(bundle)), delay_ms, rows, str(out / "tracks")) / 1000
     files = [table, run / "audio.keras", *(run / "baselines" / f"{form}.keras" for form in forms)]

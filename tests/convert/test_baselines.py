@@ -166,6 +166,11 @@ def test_trained_baselines_are_judged_and_neither_taught_nor_scored_twice(
     journal = (tmp_path / "out/journal.jsonl").read_text()
     assert len(journal.splitlines()) == 1 + 2 * 6
     assert cli.main(command) == 0 and (tmp_path / "out/journal.jsonl").read_text() == journal
+    (tmp_path / "m.csv").write_text(
+        "id,group,kind,snr_db,noisy,clean\nm0,g,talker,0,0.noisy.wav,0.clean.wav\n"
+    )
+    assert cli.main(command) == 1
+    assert "expected mixtures with a face in video or landmarks, got none" in capsys.readouterr().err
 
 
 def test_what_cannot_be_taught_is_said(
