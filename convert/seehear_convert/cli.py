@@ -340,12 +340,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("parts", nargs="+", metavar="RUN=SHARE", help="run folders, each with its share")
     add(p, "net", "run", required=True)
 
-    p = commands.add_parser("imagine", help="lips for the voices without a face, before the gate is trained")
+    p = commands.add_parser(
+        "imagine",
+        help="lips for the voices without a face, before the gate is trained",
+        description="With --run it tells too how well that run's lip net finds the voice by real and by imagined lips.",
+    )
     p.set_defaults(run_command=_imagine)
     add(p, "store", required=True)
-    p.add_argument(
-        "--run", type=Path, help="tell too how well this run's lip net finds the voice by real and by imagined lips"
-    )
+    add(p, "run")
     add(p, "steps", default=600)
     add(p, "seed", default=0)
 
