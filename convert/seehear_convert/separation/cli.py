@@ -13,6 +13,9 @@ from ..options import add as add_options
 #: The image nets of `guide.BACKBONES`, here without Keras.
 BACKBONES = ("efficientnet_lite0", "efficientnet_lite0_classes", "resnet18")
 
+#: `evaluate.CONDITIONS`, likewise.
+CONDITIONS = ("right", "swapped", "wrong", "blank")
+
 Bar = Callable[[Any, str], Any]
 
 
@@ -87,7 +90,7 @@ def _evaluate(args: argparse.Namespace, steps: Callable[[int, int, str], None]) 
 
         enhancers = [LipDriven(model, store) for model in args.enhancers]
     rows = evaluate.evaluate(
-        store, chosen, nets, args.out, masks_are=args.masks, progress=steps, enhancers=enhancers
+        store, chosen, nets, args.out, tuple(args.conditions), args.masks, steps, enhancers
     )
     sizes = [json.dumps(evaluate.describe(run)) for run in args.runs]
     parts = [evaluate.report(rows), *(evaluate.against(rows, run.name) for run in args.runs[:1]), *sizes]
@@ -185,6 +188,13 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
         choices=("any", "ship", "drawn", "photo"),
         default="any",
         help="which stand for the sources",
+    )
+    p.add_argument(
+        "--conditions",
+        nargs="+",
+        choices=CONDITIONS,
+        default=CONDITIONS,
+        help="whose pictures the nets are shown: the right ones, each other's, another source's, gray ones",
     )
     p.add_argument(
         "--bundles",
