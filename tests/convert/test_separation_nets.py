@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +123,7 @@ def test_bundle_is_made_of_the_weights_that_are_kept(tmp_path: Path) -> None:
 
     run = Path(__file__).parents[2] / "convert/trained/separation/ship-16-3"
     bundle = load(find_model("instruments"), kind="separation")
-    assert bundle.manifest["training"]["config"] == asdict(Config.load(run / "config.json"))
+    assert Config(**bundle.manifest["training"]["config"]) == Config.load(run / "config.json")
     file = tmp_path / "sound.tflite"
     file.write_bytes(bundle.graphs["sound"])
     graph = quantize.Graph(file)

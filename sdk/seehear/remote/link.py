@@ -270,8 +270,8 @@ class Link:
 
     def _refuse(self, reason: str) -> None:
         self.connected, self.refused = False, reason
-        self.settled.set()
         self._on_event("server_refused", f"{reason}; it is not tried again", False)
+        self.settled.set()  # who waited for it finds it told
 
     async def _stream(self) -> None:
         """One connection, to its end, which is an exception."""
