@@ -90,7 +90,7 @@ def _evaluate(args: argparse.Namespace, steps: Callable[[int, int, str], None]) 
 
         enhancers = [LipDriven(model, store) for model in args.enhancers]
     rows = evaluate.evaluate(
-        store, chosen, nets, args.out, tuple(args.conditions), args.masks, steps, enhancers
+        store, chosen, nets, args.out, tuple(args.guides), args.masks, steps, enhancers
     )
     sizes = [json.dumps(evaluate.describe(run)) for run in args.runs]
     parts = [evaluate.report(rows), *(evaluate.against(rows, run.name) for run in args.runs[:1]), *sizes]
@@ -190,7 +190,7 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
         help="which stand for the sources",
     )
     p.add_argument(
-        "--conditions",
+        "--guides",
         nargs="+",
         choices=CONDITIONS,
         default=CONDITIONS,
