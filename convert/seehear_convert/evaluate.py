@@ -14,6 +14,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -101,25 +102,26 @@ def excerpt_areas(run: Path, store: Path, count: int = 96) -> dict[str, float]:
     """
     import keras
 
-    from .data.corpus import Store
-    from .data.mixtures import MixtureMaker, lip_arrays
     from .training.config import Config
-    from .training.train import LIP_MEAN, LIP_STD
+    from .training.train import BatchMaker
 
     config = Config.load(run / "config.json")
+    stats = json.loads((run / "stats.json").read_text(encoding="utf-8"))
     profile, net = dsp.PROFILES[config.profile], keras.models.load_model(run / "lips.keras", compile=False)
     areas = {}
     for name, imagined in (("real", 0.0), ("imagined", 1.0)):
-        maker = MixtureMaker(
-            Store(store), "valid", config.seconds, True, config.ship_only, imagined, talker_weights=config.talker_weights
+        make = BatchMaker(replace(config, imagined=imagined), store, "gate", "valid", stats)
+        if not make.maker.faces or make.maker.imagined != imagined:
+            raise ValueError(
+                f"{store}: expected faces and imagined lips in valid: run `prepare` and `imagine` first"
+            )
+        drawn = [make.maker.draw_face(np.random.default_rng([7, n])) for n in range(count)]
+        lips = np.stack([make.lips(e, np.random.default_rng(0), delay=0.08) for e in drawn])
+        masks = np.asarray(net.predict_on_batch(lips))
+        means = masks.reshape(count, lips.shape[1] * config.masks_per_image, -1).mean(axis=-1)
+        areas[name] = float(
+            np.nanmean([lip_area(m, e.speech, profile) for m, e in zip(means, drawn, strict=True)])
         )
-        if not maker.faces or maker.imagined != imagined:
-            raise ValueError(f"{store}: expected faces and imagined lips in valid: run `prepare` and `imagine` first")
-        drawn = [maker.draw_face(np.random.default_rng([7, n])) for n in range(count)]
-        raw = [lip_arrays(e, np.random.default_rng(0), profile, config.masks_per_image, False, 0.08) for e in drawn]
-        masks = np.asarray(net.predict_on_batch(np.clip((np.stack(raw) - LIP_MEAN) / LIP_STD, -4, 4)))
-        means = masks.reshape(count, raw[0].shape[0] * config.masks_per_image, -1).mean(axis=-1)
-        areas[name] = float(np.nanmean([lip_area(m, e.speech, profile) for m, e in zip(means, drawn, strict=True)]))
     return areas
 
 

@@ -269,7 +269,9 @@ def test_the_split_lip_net_says_every_broad_band_once_per_band_inside_it(run: Pa
     assert stats["lips"]["std"] == train.LIP_STD.tolist()
 
 
-def test_voices_without_a_face_get_imagined_lips_and_faces_keep_their_own(store: Path, run: Path) -> None:
+def test_voices_without_a_face_get_imagined_lips_and_faces_keep_their_own(
+    store: Path, run: Path, tmp_path: Path
+) -> None:
     from seehear_convert.data.imagined_lips import imagine
 
     before = Store(store)
@@ -280,6 +282,21 @@ def test_voices_without_a_face_get_imagined_lips_and_faces_keep_their_own(store:
     assert all(np.isfinite(d).all() and d.shape[1] == 10 for d in after.imagined.values())
     areas = excerpt_areas(run, store, count=3)
     assert set(areas) == {"real", "imagined"} and all(0 <= a <= 1 for a in areas.values())
+    # Lips are seen in the scales of the run: others, and the net sees something else.
+    for name in ("config.json", "stats.json", "lips.keras"):
+        shutil.copy(run / name, tmp_path)
+    stats = json.loads((tmp_path / "stats.json").read_text())
+    stats["lips"]["std"] = [-10 * v for v in stats["lips"]["std"]]
+    (tmp_path / "stats.json").write_text(json.dumps(stats))
+    assert excerpt_areas(tmp_path, store, count=3) != areas
+
+
+def test_a_checkpoint_without_its_log_is_no_beginning(store: Path, run: Path, tmp_path: Path) -> None:
+    (tmp_path / "audio.ckpt.weights.h5").write_bytes(b"half")
+    still = replace(config(), steps={"audio": 1, "lips": 1, "gate": 1}, learning_rate=0.0)
+    train.train("audio", still, store, tmp_path, start=run / "audio.keras")
+    began, became = (keras.models.load_model(f / "audio.keras", compile=False) for f in (run, tmp_path))
+    assert all(np.array_equal(a, b) for a, b in zip(began.get_weights(), became.get_weights(), strict=True))
 
 
 def test_unknown_config_keys_are_named(tmp_path: Path) -> None:

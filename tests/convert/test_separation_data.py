@@ -110,7 +110,7 @@ def test_short_sounds_fill_a_block_and_batches_do_not_depend_on_the_past(store: 
 
     sound = store.select("train")[0]
     short = data.Sound(**{**sound.__dict__, "length": 1000})
-    assert np.abs(store.excerpt(short, np.random.default_rng(0))).reshape(-1)[-1000:].max() > 0.1
+    assert np.abs(store.excerpt(short, store.places(short, np.random.default_rng(0)))).reshape(-1)[-1000:].max() > 0.1
     make = BatchMaker(Config(batch=2), store, "train")
     first = make(3)
     make(4)

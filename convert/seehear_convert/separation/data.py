@@ -447,9 +447,9 @@ class Store:
             places = np.roll(places % len(x), int(rng.integers(dsp.SAMPLES)))
         return places
 
-    def excerpt(self, sound: Sound, rng: np.random.Generator) -> NDArray[np.float32]:
-        """The samples at `places`."""
-        return _as_float(self.samples[sound.start + self.places(sound, rng)])
+    def excerpt(self, sound: Sound, places: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The samples of a sound at `places`."""
+        return _as_float(self.samples[sound.start + places])
 
 
 def _as_float(x: NDArray[np.int16]) -> NDArray[np.float32]:

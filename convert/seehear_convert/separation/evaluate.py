@@ -220,7 +220,8 @@ def evaluate(
     for n, case in enumerate(chosen):
         sounds = [by_id[i] for i in case.sounds]
         rng = np.random.default_rng([17, case.seed])
-        mixture = mix(sounds, excerpts(store, sounds, rng, 3.0))
+        places = [store.places(s, rng) for s in sounds]
+        mixture = mix(sounds, excerpts(store, sounds, rng, 3.0, places=places))
         runs: list[tuple[str, str, F32]] = [
             ("mixture", "right", np.ones((len(sounds), dsp.ROWS, dsp.FRAMES), np.float32)),
             ("oracle_binary", "right", oracle(mixture, "binary")),
@@ -243,8 +244,6 @@ def evaluate(
                 seconds[name] = (time.perf_counter() - started) / len(sounds)
                 runs.append((name, condition, MASKS[masks_are](masks)))
         tracks = [(method, condition, dsp.apply_mask(mixture.spectrum, m)) for method, condition, m in runs]
-        again = np.random.default_rng([17, case.seed])  # which drew the places of the excerpts first
-        places = [store.places(s, again) for s in sounds]
         for enhancer in enhancers:
             tracks += enhancer.tracks(sounds, places, mixture.sources)
         for method, condition, estimates in tracks:

@@ -14,18 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seehear import Enhancer
+from seehear.bundle import load
 from seehear.media.audio_files import Sound as Samples
 from seehear.media.audio_files import at_rate, read_audio_at
 from seehear.media.video_files import frames
 from seehear.separation import dsp
 from seehear.sight.face_tracker import FaceTracker
 
+from ..data.corpus import IMAGE_RATE
 from .data import Sound, Store, samples_of
 
 F32 = NDArray[np.float32]
 #: Landmarks of a picture, or that there was no face.
 Marks = list[tuple[float, F32 | None]]
-PICTURES_A_SECOND = 25
 BLOCK = 160
 
 
@@ -33,8 +34,8 @@ class LipDriven:
     """An enhancer, and what it has seen of a store's videos."""
 
     def __init__(self, model: str, store: Store) -> None:
-        self.name, self.model, self.store = model, model, store
-        self.rate = Enhancer.load(model).bundle.rate
+        self.name, self.bundle, self.store = model, load(model), store
+        self.rate = self.bundle.rate
         self._marks: dict[str, Marks] = {}
 
     def tracks(
@@ -56,8 +57,8 @@ class LipDriven:
     def _heard(self, sound: Sound, places: NDArray[np.int64], source: F32) -> F32:
         """A source as it was mixed, at the enhancer's rate."""
         whole = samples_of(sound, self.rate)
-        stored = self.store.samples[sound.start + places].astype(np.float32)
-        gain = float(source @ stored) / max(float(stored @ stored), 1e-9) * 32768
+        stored = self.store.excerpt(sound, places)
+        gain = float(source @ stored) / max(float(stored @ stored), 1e-9)
         at = np.arange(int(dsp.SAMPLES * self.rate / dsp.RATE)) * (dsp.RATE / self.rate)
         before = at.astype(int)
         # within an excerpt's pieces the rounding is by the same part of a sample everywhere
@@ -74,24 +75,24 @@ class LipDriven:
             self._marks[sound.id] = self._look(sound)
         times = np.array([t for t, _ in self._marks[sound.id]])
         out: Marks = []
-        for n in range(int(dsp.SAMPLES / dsp.RATE * PICTURES_A_SECOND)):
-            at = places[round(n * dsp.RATE / PICTURES_A_SECOND)] / dsp.RATE
+        for n in range(int(dsp.SAMPLES / dsp.RATE * IMAGE_RATE)):
+            at = places[round(n * dsp.RATE / IMAGE_RATE)] / dsp.RATE
             # the last picture up to then; 1 ms for times that were rounded
             number = int(np.searchsorted(times, at + 1e-3)) - 1
-            out.append((n / PICTURES_A_SECOND, self._marks[sound.id][max(number, 0)][1]))
+            out.append((n / IMAGE_RATE, self._marks[sound.id][max(number, 0)][1]))
         return out
 
     def _look(self, sound: Sound) -> Marks:
         lengths = [len(read_audio_at(file, self.rate)) / self.rate for file in (sound.file, *sound.more)]
         marks: Marks = []
         for start, video in zip(accumulate(lengths, initial=0.0), sound.videos, strict=False):
-            tracker = FaceTracker.load(Enhancer.load(self.model).bundle)
+            tracker = FaceTracker.load(self.bundle)
             marks += [(start + t, tracker.track(image, t)) for t, image in frames(video)]
         return marks
 
     def _enhance(self, mixture: F32, lips: list[Marks]) -> F32:
         """A track for each of the talkers in sight, (faces, SAMPLES); no lips at all: by sound alone."""
-        with Enhancer.load(self.model, faces=len(lips)) as enhancer:
+        with Enhancer.load(self.bundle, faces=len(lips)) as enhancer:
             late = enhancer.latency
             padded = np.concatenate([mixture, np.zeros(late + BLOCK, np.float32)])
             shown = sorted(

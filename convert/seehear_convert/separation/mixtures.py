@@ -89,10 +89,20 @@ def draw(
 
 
 def excerpts(
-    store: Store, sounds: list[Sound], rng: np.random.Generator, spread_db: float, vary: float = 0.0
+    store: Store,
+    sounds: list[Sound],
+    rng: np.random.Generator,
+    spread_db: float,
+    vary: float = 0.0,
+    places: Sequence[NDArray[np.int64]] | None = None,
 ) -> F32:
-    """One excerpt of every sound at equal RMS, give or take ``spread_db``: (N, SAMPLES)."""
-    x = np.stack([store.excerpt(s, rng) for s in sounds])
+    """One excerpt of every sound at equal RMS, give or take ``spread_db``: (N, SAMPLES).
+
+    places : where in the sounds they lie, `Store.places`; drawn where None.
+    """
+    if places is None:
+        places = [store.places(s, rng) for s in sounds]
+    x = np.stack([store.excerpt(s, at) for s, at in zip(sounds, places, strict=True)])
     if vary:
         x = np.stack([varied(each, rng) if rng.random() < vary else each for each in x])
     rms = np.sqrt(np.mean(x**2, axis=1, keepdims=True))

@@ -25,6 +25,7 @@ F32 = NDArray[np.float32]
 # Of the lip features (docs/architecture.md): deviations, differences, openings as they are, age.
 LIP_MEAN = np.round(np.repeat([0.0, 0.0, 0.0, 0.08], [10, 10, 3, 1]), 3)
 LIP_STD = np.round(np.repeat([1 / 12, 1 / 30, 1 / 12, 0.04], [10, 10, 3, 1]), 4)
+KEPT = ("ckpt.weights.h5", "log.json")  # of a training under way, behind its name
 LIP_SECONDS = (
     2.0  # single excerpts for the lip net: where two are joined, neither has the mean that a stream has
 )
@@ -345,6 +346,11 @@ def _remember(run: Path, leg: dict[str, Any]) -> None:
     file.write_text(json.dumps([*legs, leg], indent=1) + "\n", encoding="utf-8")
 
 
+def _begun(run: Path, name: str) -> bool:
+    """Whether a training has left what it goes on from."""
+    return all((run / f"{name}.{kept}").exists() for kept in KEPT)
+
+
 def fit(
     fitted: Any,
     name: str,
@@ -360,10 +366,10 @@ def fit(
     over 100 steps (again after a resume) and falls with a cosine to 2 %. Every 250 steps the loss on fixed validation mixtures
     is taken and a checkpoint written. Returns the first step and the log.
     """
-    checkpoint, log_file = run / f"{name}.ckpt.weights.h5", run / f"{name}.log.json"
+    checkpoint, log_file = (run / f"{name}.{kept}" for kept in KEPT)
     log: list[dict[str, float]] = []
     first = 0
-    if checkpoint.exists() and log_file.exists():
+    if _begun(run, name):
         fitted.optimizer.build(fitted.trainable_variables)
         fitted.load_weights(checkpoint)
         log = json.loads(log_file.read_text(encoding="utf-8"))
@@ -425,7 +431,7 @@ def train(
     models, fitted, loss = learning(net, config, run)
     decay = 1e-2 if net == "lips" else 0.0
     fitted.compile(keras.optimizers.AdamW(config.learning_rate, decay, global_clipnorm=1.0), loss=loss)
-    if start is not None and not (run / f"{net}.ckpt.weights.h5").exists():
+    if start is not None and not _begun(run, net):
         theirs = Config.load(start.with_name("config.json"))
         factor = dsp.PROFILES[theirs.profile].hop / dsp.PROFILES[config.profile].hop
         for name, learner in models.items():
