@@ -251,7 +251,7 @@ def test_training_resumes_where_it_stopped_and_int8_masks_follow_the_float_ones(
     config.steps = 4
     assert train.train(config, store.folder, run, keep_every=1)["step"] == 4
 
-    sound, _ = quantize.parts(keras.models.load_model(run / "separator.keras", compile=False))
+    sound, _ = train.parts(keras.models.load_model(run / "separator.keras", compile=False))
     rows, _ = quantize.calibration_rows(run, store.folder, 8)
     file = tmp_path / "sound.tflite"
     file.write_bytes(quantize.sound_graph(sound, rows))

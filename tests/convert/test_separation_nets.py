@@ -12,7 +12,7 @@ pytest.importorskip("tensorflow")
 import keras
 
 from seehear_convert.separation.pcnet import after, macs, pcnet
-from seehear_convert.separation.train import Config, separator, sound_net
+from seehear_convert.separation.train import Config, parts, separator, sound_net
 
 
 def conv(x: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -127,7 +127,7 @@ def test_bundle_is_made_of_the_weights_that_are_kept(tmp_path: Path) -> None:
     file = tmp_path / "sound.tflite"
     file.write_bytes(bundle.graphs["sound"])
     graph = quantize.Graph(file)
-    sound, _ = quantize.parts(keras.models.load_model(run / "separator.keras", compile=False))
+    sound, _ = parts(keras.models.load_model(run / "separator.keras", compile=False))
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, -0.3, (1, 256, 1, 1)) + 0.1 * rng.standard_normal((1, 256, 256, 1))
     spectrogram, guide = np.asarray(x, np.float32), rng.uniform(0, 1, (1, 2, 2, 16)).astype(np.float32)

@@ -127,3 +127,72 @@ def test_a_run_becomes_a_bundle_that_the_device_runs_as_the_host_scores_it(tmp_p
     guides = np.stack([device.guide(list(each)) for each in np.round(shots).astype(np.uint8)])
     tracks = device.separate_block(mixture.sources.mean(axis=0), guides)
     assert np.allclose(tracks, dsp.apply_mask(mixture.spectrum, dsp.shared(on_device)), atol=2e-3)
+
+
+def test_a_fine_tuned_image_net_moves_by_its_share_and_goes_into_the_graphs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorflow")
+    pytest.importorskip("ai_edge_litert")
+    import keras
+    from keras import layers
+
+    from seehear_convert.separation import evaluate, guide, mixtures, quantize, train
+
+    keras.utils.set_random_seed(1)
+    seen = keras.Input((224, 224, 3))
+    x = layers.AveragePooling2D(32)(layers.Rescaling(1 / 255)(seen))
+    small = keras.Model(seen, layers.BatchNormalization()(layers.Conv2D(26, 1)(x)), name=guide.TELLING)
+    small.trainable = False
+    for module in (guide, train, quantize):
+        monkeypatch.setattr(module, "backbone", lambda *_: keras.models.clone_model(small, clone_function=same))
+
+    def same(layer: keras.layers.Layer) -> keras.layers.Layer:
+        other = type(layer).from_config(layer.get_config())
+        other.build(layer.input.shape)
+        other.set_weights(layer.get_weights())
+        return other
+
+    store = tiny_store(tmp_path / "store")
+    guide.features(store, guide.TELLING)
+    run = tmp_path / "run"
+    config = train.Config(
+        width=1, rounds=1, backbone=guide.TELLING, batch=1, steps=1, dropout=0.0, cooling=0.01, vary=0.0
+    )
+    train.train(config, store.folder, run)
+    frozen = keras.models.load_model(run / "separator.keras", compile=False)
+
+    def net(model: keras.Model) -> keras.Model:
+        return model.get_layer("guide").get_layer(guide.TELLING)
+
+    config.steps, config.fine_tune = 2, 0.1
+    train.train(config, store.folder, run)
+    tuned = keras.models.load_model(run / "separator.keras", compile=False)
+
+    def moved(now: keras.Model, before: keras.Model) -> float:
+        pairs = zip(now.trainable_variables, before.trainable_variables or before.variables[:2], strict=True)
+        return float(max(np.abs(np.asarray(a) - np.asarray(b)).max() for a, b in pairs))
+
+    # Adam's first step is the rate where gradients are not tiny: a share of it here, all of it in nets that go on as they were
+    rate = config.rate(1)
+    (sound, frame), (sound_before, frame_before) = train.parts(tuned), train.parts(frozen)
+    for now, before, share in (
+        (net(tuned), small, 0.1), (sound, sound_before, 1), (frame, frame_before, 1)
+    ):  # fmt: skip
+        assert 0.5 * share * rate < moved(now, before) < 1.01 * share * rate
+    still = net(tuned).non_trainable_variables  # of its batch norm
+    assert all(np.array_equal(a, b) for a, b in zip(still, small.variables[2:], strict=True))
+    config.steps = 3
+    assert train.train(config, store.folder, run)["step"] == 3
+
+    predict, shown = evaluate.load(run, store)
+    sounds = [s for s in store.sounds if s.split == "valid"]
+    shots = evaluate.pictures_for(store, shown, sounds, "right", np.random.default_rng(3))
+    assert isinstance(shown, mixtures.Images) and shots is not None and shots.shape == (2, 3, 224, 224, 3)
+    assert predict(np.zeros((2, 256, 256, 1), np.float32), shots).shape == (2, 256, 256)
+    quantize.build(run, store.folder, tmp_path / "graphs")
+    assert quantize.vision_error(run, tmp_path / "graphs", store.folder)["relative_rms"] < 0.2
+
+    config.fine_tune = 0.0
+    with pytest.raises(ValueError, match="fine_tune: expected more than 0 as before"):
+        train.train(config, store.folder, run)

@@ -61,7 +61,7 @@ def _train(args: argparse.Namespace, steps: Callable[[int, int, str], None]) -> 
     config = Config.load(args.config) if args.config else Config.load(kept) if kept.exists() else Config()
     if args.steps:
         config.steps = args.steps
-    return train(config, args.store, args.run, steps)
+    return train(config, args.store, args.run, steps, weights=args.weights)
 
 
 def _evaluate(args: argparse.Namespace, steps: Callable[[int, int, str], None]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _quantize(args: argparse.Namespace) -> dict[str, Any]:
 
     out = args.run / "graphs"
     done: dict[str, Any] = {"bytes": quantize.build(args.run, args.store, out, args.weights)}
-    done["vision"] = quantize.vision_error(args.run, out, args.store)
+    done["vision"] = quantize.vision_error(args.run, out, args.store, args.weights)
     if args.estimate:
         done["vela"] = quantize.estimate(out)
     return done
@@ -171,7 +171,7 @@ def add(commands: Any, bar: Bar, steps: Callable[[], Any]) -> None:
     p = inner.add_parser("train", help="train a separator; run again to resume")
     p.set_defaults(run_command=shown(_train))
     add_options(p, "store", "run", required=True)
-    add_options(p, "config", "steps")
+    add_options(p, "config", "steps", "weights")
 
     p = inner.add_parser(
         "evaluate", help="SDR, SIR, SAR of runs, baselines and bounds, with the guide's controls"

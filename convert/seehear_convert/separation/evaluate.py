@@ -209,7 +209,8 @@ def evaluate(
 
     Parameters
     ----------
-    nets : name -> (function of features (N, 256, 256, 1) and maps (N, M, 7, 7, C) to masks (N, 256, 256), its pictures).
+    nets : name -> (function of features (N, 256, 256, 1) and what its pictures give, maps (N, M, 7, 7, C) or images, to masks
+        (N, 256, 256), its pictures).
     masks_are : one of `MASKS`.
     enhancers : scored on the same mixtures, whose sounds then need a video.
     """
@@ -362,8 +363,7 @@ def load(run: Path, store: Store, shown: str = "any", rounds: int = 0) -> tuple[
     import keras
 
     from .pcnet import after
-    from .quantize import parts
-    from .train import Config
+    from .train import Config, parts, pictures
 
     config = Config.load(run / "config.json")
     model = keras.models.load_model(run / "separator.keras", compile=False)
@@ -375,7 +375,7 @@ def load(run: Path, store: Store, shown: str = "any", rounds: int = 0) -> tuple[
         logit = np.asarray(sound.predict_on_batch([x, guide.predict_on_batch(maps)]), np.float32)[..., 0]
         return np.asarray(1 / (1 + np.exp(-logit)), np.float32)
 
-    return predict, Pictures(store, config.backbone, shown)
+    return predict, pictures(config, store, shown)
 
 
 def describe(run: Path) -> dict[str, Any]:
@@ -383,15 +383,14 @@ def describe(run: Path) -> dict[str, Any]:
     import keras
 
     from .pcnet import macs
+    from .train import parts
 
-    model = keras.models.load_model(run / "separator.keras", compile=False)
-    sound = next(layer for layer in model.layers if layer.name in ("pcnet", "unet_late", "unet_bottleneck"))
-    guide = model.get_layer("guide")
+    sound, frame = parts(keras.models.load_model(run / "separator.keras", compile=False))
     state = json.loads((run / "state.json").read_text(encoding="utf-8"))
     return {
         "net": sound.name,
         "steps": state["step"],
         "parameters": int(sound.count_params()),
         "gmac": round(macs(sound) / 1e9, 3),
-        "adapter_parameters": int(guide.count_params()),
+        "adapter_parameters": int(frame.count_params()),
     }

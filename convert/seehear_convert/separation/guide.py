@@ -1,4 +1,4 @@
-"""The visual guide (S1): a frozen image net, its last feature map, and the small adapter that is trained.
+"""The visual guide (S1): an image net, frozen or fine-tuned, its last feature map, and the small adapter that is trained.
 
 Two backbones behind one interface: EfficientNet-Lite0 (default: ReLU6 and plain convolutions, so every int8 NPU takes it)
 and ResNet-18 (the paper's). Both take pictures (B, 224, 224, 3) of values 0..255 and give a map (B, 7, 7, channels).
@@ -185,11 +185,25 @@ def backbone(name: str = "efficientnet_lite0", file: Path | None = None) -> kera
     return chosen.build(read_weights(file or weights_file(name), chosen.sha256))
 
 
-def adapter(channels: int, frames: int = FRAMES, dropout: float = 0.0) -> keras.Model:
-    """The trained part: maps (B, M, 7, 7, channels) -> guide f_n (B, 2, 2, 16), the mean over M frames (S1)."""
-    maps = keras.Input((frames, 7, 7, channels), name="maps")
+def adapter(channels: int, dropout: float = 0.0, net: keras.Model | None = None) -> keras.Model:
+    """The trained part: maps (B, M, 7, 7, channels) -> guide f_n (B, 2, 2, 16), the mean over M frames (S1).
+
+    net : an image net to learn with it, see `tunable`; pictures (B, M, 224, 224, 3) then take the place of maps.
+    """
+    inputs = maps = keras.Input((FRAMES, 7, 7, channels), name="maps")
+    if net:
+        inputs = keras.Input((FRAMES, SIDE, SIDE, 3), name="pictures")
+        maps = ops.reshape(net(ops.reshape(inputs, (-1, SIDE, SIDE, 3))), (-1, FRAMES, 7, 7, channels))
     x = layers.TimeDistributed(_reduce(channels, dropout), name="guide_frames")(maps)
-    return keras.Model(maps, ops.mean(x, axis=1), name="guide")
+    return keras.Model(inputs, ops.mean(x, axis=1), name="guide")
+
+
+def tunable(net: keras.Model) -> keras.Model:
+    """The image net with kernels that learn; its batch norms stay as they are, since a step has few pictures for them."""
+    net.trainable = True
+    for layer in net.layers:
+        layer.trainable = not isinstance(layer, layers.BatchNormalization)
+    return net
 
 
 def _reduce(channels: int, dropout: float) -> keras.Model:

@@ -21,7 +21,7 @@ from seehear.separation import dsp
 from .data import SIDE, Store
 from .guide import GUIDE, SLOPE, TELLING, backbone
 from .mixtures import Pictures
-from .train import BatchMaker, Config
+from .train import BatchMaker, Config, parts, pictures
 
 F32 = NDArray[np.float32]
 Rows = list[dict[str, F32]]
@@ -58,12 +58,6 @@ def _convert(
             converter.inference_input_type = tf.int8
             converter.inference_output_type = tf.int8
         return bytes(converter.convert())
-
-
-def parts(model: Any) -> tuple[Any, Any]:
-    """Sound net, and the adapter for one frame: maps (B, 7, 7, C) -> (B, 2, 2, 16), of a trained separator."""
-    sound = next(layer for layer in model.layers if layer.name in ("pcnet", "unet_late", "unet_bottleneck"))
-    return sound, model.get_layer("guide").get_layer("guide_frames").layer
 
 
 def calibration_rows(run: Path, store: Path, count: int = 48) -> tuple[Rows, list[int]]:
@@ -137,6 +131,13 @@ def vision_graph(net: Any, frame: Any, rows: Rows | None) -> bytes:
     return _convert("vision", run, {"picture": (SIDE, SIDE, 3)}, rows, whole)
 
 
+def _image_net(config: Config, model: Any, weights: Path | None) -> Any:
+    """The image net of a trained separator: its own if it is fine-tuned, else that of the file."""
+    if config.fine_tune:
+        return model.get_layer("guide").get_layer(config.backbone)
+    return backbone(config.backbone, weights)
+
+
 def build(
     run: Path, store: Path, out: Path, weights: Path | None = None, quantised: bool = True
 ) -> dict[str, int]:
@@ -146,13 +147,13 @@ def build(
     config = Config.load(run / "config.json")
     model = keras.models.load_model(run / "separator.keras", compile=False)
     sound, frame = parts(model)
-    rows, pictures = calibration_rows(run, store)
+    rows, numbers = calibration_rows(run, store)
     images = Store(store).images
-    shown: Rows = [{"picture": images[n : n + 1].astype(np.float32)} for n in pictures]
+    shown: Rows = [{"picture": images[n : n + 1].astype(np.float32)} for n in numbers]
     out.mkdir(parents=True, exist_ok=True)
     graphs = {
         "sound": sound_graph(sound, rows if quantised else None),
-        "vision": vision_graph(backbone(config.backbone, weights), frame, shown if quantised else None),
+        "vision": vision_graph(_image_net(config, model, weights), frame, shown if quantised else None),
     }
     for name, content in graphs.items():
         (out / f"{name}.tflite").write_bytes(content)
@@ -186,7 +187,7 @@ class Graph:
 def load(
     run: Path, graphs: Path, store: Store, shown: str = "any"
 ) -> tuple[Callable[[F32, F32], F32], Pictures]:
-    """The sound graph as a function for `evaluate.evaluate`; the guide comes from the float adapter and the store's maps."""
+    """The sound graph as a function for `evaluate.evaluate`; the guide comes from the float net."""
     import keras
 
     config = Config.load(run / "config.json")
@@ -199,10 +200,12 @@ def load(
             [sound(spectrogram=x[i : i + 1], guide=f[i : i + 1])[..., 0] for i in range(len(x))]
         )
 
-    return predict, Pictures(store, config.backbone, shown)
+    return predict, pictures(config, store, shown)
 
 
-def vision_error(run: Path, graphs: Path, store: Path, count: int = 32) -> dict[str, float]:
+def vision_error(
+    run: Path, graphs: Path, store: Path, weights: Path | None = None, count: int = 32
+) -> dict[str, float]:
     """How far the guide of the int8 ``vision`` graph lies from the float one over valid pictures, relative to its spread."""
     import keras
 
@@ -210,12 +213,13 @@ def vision_error(run: Path, graphs: Path, store: Path, count: int = 32) -> dict[
     opened = Store(store)
     model = keras.models.load_model(run / "separator.keras", compile=False)
     vision, (_, frame) = Graph(graphs / "vision.tflite"), parts(model)
-    maps = Pictures(opened, config.backbone).maps
     numbers = [n for n, p in enumerate(opened.pictures) if p.split == "valid"][:: max(1, 200 // count)][
         :count
     ]
-    reference = np.asarray(frame.predict_on_batch(np.asarray(maps[numbers, 0], np.float32)))
-    got = np.concatenate([vision(picture=opened.images[n : n + 1].astype(np.float32)) for n in numbers])
+    images = np.asarray(opened.images[numbers], np.float32)
+    maps = _image_net(config, model, weights).predict_on_batch(images)
+    reference = np.asarray(frame.predict_on_batch(maps))
+    got = np.concatenate([vision(picture=image[None]) for image in images])
     return {
         "pictures": len(numbers),
         "relative_rms": float(np.sqrt(np.mean((got - reference) ** 2)) / np.std(reference)),

@@ -1,4 +1,6 @@
-"""Training of the separators: seeds, checkpoints, resumable; the adapter of the guide learns with the sound net."""
+"""Training of the separators: seeds, checkpoints, resumable; the adapter of the guide learns with the sound net, and so does
+the image net if it is fine-tuned.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ from numpy.typing import NDArray
 from seehear.separation import dsp
 
 from .data import Sound, Store
-from .guide import FRAMES, adapter
-from .mixtures import Pictures, draw
+from .guide import adapter, backbone, tunable
+from .mixtures import Images, Pictures, draw
 from .pcnet import pcnet
 from .unet import unet
 
@@ -52,6 +54,8 @@ class Config:
     cooling: float = 0.25
     dropout: float = 0.3
     decay: float = 1e-4
+    #: The image net's share of the rate. 0: it is frozen, and its maps are made once.
+    fine_tune: float = 0.0
 
     @staticmethod
     def load(path: Path) -> Config:
@@ -83,12 +87,40 @@ def sound_net(config: Config) -> keras.Model:
     return unet(config.width, late=config.net == "unet_late")
 
 
-def separator(config: Config, channels: int) -> keras.Model:
-    """Sound net and adapter as one model: spectrogram (256, 256, 1) and maps (M, 7, 7, channels) -> logit (256, 256, 1)."""
+def separator(config: Config, channels: int, weights: Path | None = None) -> keras.Model:
+    """Sound net and guide as one model: spectrogram (256, 256, 1) and maps (M, 7, 7, channels) -> logit (256, 256, 1).
+
+    An image net that is fine-tuned is part of it, from its file ``weights`` (`guide.backbone`), and takes pictures
+    (M, 224, 224, 3) in place of maps.
+    """
     spectrogram = keras.Input((dsp.ROWS, dsp.FRAMES, 1), name="spectrogram")
-    maps = keras.Input((FRAMES, 7, 7, channels), name="maps")
-    guide = adapter(channels, dropout=config.dropout)(maps)
-    return keras.Model([spectrogram, maps], sound_net(config)([spectrogram, guide]), name="separator")
+    net = tunable(backbone(config.backbone, weights)) if config.fine_tune else None
+    guide = adapter(channels, config.dropout, net)
+    shown = keras.Input(guide.input_shape[1:], name=guide.inputs[0].name)
+    return keras.Model([spectrogram, shown], sound_net(config)([spectrogram, guide(shown)]), name="separator")
+
+
+def parts(model: Any) -> tuple[Any, Any]:
+    """Sound net, and the adapter for one frame: maps (B, 7, 7, C) -> (B, 2, 2, 16), of a trained separator."""
+    sound = next(layer for layer in model.layers if layer.name in ("pcnet", "unet_late", "unet_bottleneck"))
+    return sound, model.get_layer("guide").get_layer("guide_frames").layer
+
+
+def pictures(config: Config, store: Store, shown: str = "any") -> Pictures:
+    """What the guide of a run is shown: maps of the frozen image net, or the pictures themselves where it is fine-tuned."""
+    return (Images if config.fine_tune else Pictures)(store, config.backbone, shown)
+
+
+@keras.saving.register_keras_serializable("seehear")
+class Tuning(keras.optimizers.AdamW):
+    """AdamW whose rate is ``share`` of the others' for the variables of these numbers, those of a fine-tuned image net."""
+
+    share = 0.0
+    slow: frozenset[int] = frozenset()
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        slow = self._get_variable_index(variable) in self.slow
+        super().update_step(gradient, variable, learning_rate * self.share if slow else learning_rate)
 
 
 class BatchMaker:
@@ -97,7 +129,7 @@ class BatchMaker:
     def __init__(self, config: Config, store: Store, split: str) -> None:
         self.config, self.store = config, store
         shown = "ship" if config.ship_only else "any"
-        self.pictures = Pictures(store, config.backbone, shown)
+        self.pictures = pictures(config, store, shown)
         self.sounds: dict[str, list[Sound]] = {
             origin: store.select(split, origin, shown) for origin in ("real", "rendered")
         }
@@ -108,7 +140,9 @@ class BatchMaker:
         self.vary = config.vary if split == "train" else 0.0
 
     def __call__(self, step: int) -> tuple[F32, F32, F32, F32]:
-        """Spectrograms (B N, 256, 256, 1), maps (B N, M, 7, 7, C), targets (B N, 256, 256, 1), weights (B N, 256, 256)."""
+        """Spectrograms (B N, 256, 256, 1), maps (B N, M, 7, 7, C) or `pictures`, targets (B N, 256, 256, 1), weights (B N, 256,
+        256).
+        """
         rng = np.random.default_rng([*self.seed, step])
         config = self.config
         xs, maps, ys, ws = [], [], [], []
@@ -139,28 +173,34 @@ def train(
     run: Path,
     progress: Callable[[int, int, str], None] = lambda *_: None,
     keep_every: int = 100,
+    weights: Path | None = None,
 ) -> dict[str, Any]:
     """Train ``config`` under ``run``; run again to resume. Writes config.json, separator.keras, state.json and log.jsonl.
 
-    A ``separator.keras`` without an optimiser, as convert/trained/separation has one, goes on with a fresh one.
+    A ``separator.keras`` without an optimiser, as convert/trained/separation has one, goes on with a fresh one; so does one whose
+    image net was frozen and is now to be fine-tuned, from its file ``weights`` (`guide.backbone`).
     """
     opened = Store(store)
     makers = {split: BatchMaker(config, opened, split) for split in ("train", "valid")}
     run.mkdir(parents=True, exist_ok=True)
-    config.save(run / "config.json")
     file, state = run / "separator.keras", run / "state.json"
     keras.utils.set_random_seed(config.seed)
+    step, model = 0, None
     if state.exists():
         step = int(json.loads(state.read_text(encoding="utf-8"))["step"])
         model = keras.models.load_model(file)
-    else:
-        step = 0
-        model = separator(config, makers["train"].pictures.channels)
+    if not model or (model.inputs[1].name == "pictures") != bool(config.fine_tune):
+        model = _begin(config, makers["train"].pictures.channels, weights, model)
     if not model.compiled:  # a new net, or one kept as weights alone
         model.compile(
-            keras.optimizers.AdamW(config.learning_rate, weight_decay=config.decay, clipnorm=1.0),
+            Tuning(config.learning_rate, weight_decay=config.decay, clipnorm=1.0),
             keras.losses.BinaryCrossentropy(from_logits=True),
         )
+    if config.fine_tune:
+        net = {id(v) for v in model.get_layer("guide").get_layer(config.backbone).trainable_variables}
+        model.optimizer.share = config.fine_tune
+        model.optimizer.slow = frozenset(n for n, v in enumerate(model.trainable_variables) if id(v) in net)
+    config.save(run / "config.json")
     valid = [makers["valid"](n) for n in range(4)]
     losses: list[float] = []
     scores: dict[str, Any] = {}
@@ -190,6 +230,19 @@ def train(
             with (run / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(scores) + "\n")
     return scores or {"step": step}
+
+
+def _begin(
+    config: Config, channels: int, weights: Path | None, before: keras.Model | None
+) -> keras.Model:
+    """A new separator; what it has in common with one from ``before``, which had its image net frozen, it takes from there."""
+    if before and not config.fine_tune:
+        raise ValueError("fine_tune: expected more than 0 as before: the adapter has learnt with an image net of its own")
+    model = separator(config, channels, weights)
+    if before:
+        for old, new in zip(parts(before), parts(model), strict=True):
+            new.set_weights(old.get_weights())
+    return model
 
 
 def _score(model: keras.Model, x: F32, maps: F32, y: F32, w: F32) -> float:
